@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` lists what there is to type. Recipes are one line each; what is longer stands in scripts/.
+
+PREFIX        ?= /usr/local
+DESTDIR       ?=
+CONFIGURATION ?= release
+SWIFT         ?= swift
+BUILD_FLAGS   ?=
+TEST_FLAGS    ?=
+
+# STATIC=1 links the Swift runtime into the programs, so that they run where no Swift is installed. It changes how
+# everything is compiled; a folder of its own keeps the tests from rebuilding it all.
+ifdef STATIC
+BUILD_FLAGS += --static-swift-stdlib --scratch-path .build/static
+endif
+
+BIN    = $(shell $(SWIFT) build -c $(CONFIGURATION) $(BUILD_FLAGS) --show-bin-path)
+SWIFTS = Package.swift Sources Tests
+
+# The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
+unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
+
+.PHONY: help deps build test demo bench parity format lint install uninstall clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the system packages that are missing, check the compiler
+	@scripts/deps
+
+build: deps ## build the programs; STATIC=1 links the Swift runtime into them
+	$(SWIFT) build -c $(CONFIGURATION) $(BUILD_FLAGS)
+
+test: deps ## build everything and run every test
+	@scripts/test $(CONFIGURATION) $(TEST_FLAGS)
+
+demo: build ## teach a small model about invented people, make it forget some of them, show the proof
+	@scripts/demo "$(BIN)"
+
+bench: build ## compare speed and memory with PyTorch, mergekit and SQLite on this machine
+	@Benchmarks/run "$(BIN)"
+
+parity: build ## repeat the numeric comparisons with PyTorch, transformers, tokenizers and mergekit
+	@scripts/parity "$(BIN)"
+
+format: ## rewrite the Swift sources in the project's format
+	$(SWIFT) format --in-place --recursive $(SWIFTS)
+
+lint: ## check format, imports, licence lines, example data and units
+	@scripts/lint $(SWIFTS)
+
+install: ## install programs and units below $(DESTDIR)$(PREFIX); after `make build`, with the same STATIC
+	@scripts/install "$(BIN)" "$(DESTDIR)" "$(PREFIX)"
+
+uninstall: ## remove what `make install` installed; data and configuration stay
+	@scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
+
+clean: ## remove build products
+	rm -rf .build Benchmarks/.work

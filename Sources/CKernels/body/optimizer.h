@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AdamW (Loshchilov and Hutter 2019) in the order of operations of torch.optim.AdamW.
+
+static void adamw(float *w, const float *g, float *m, float *v, long n, const ck_adamw_step *s) {
+    const lanes decay = s->decay, one_minus_beta1 = s->one_minus_beta1, beta2 = s->beta2,
+                one_minus_beta2 = s->one_minus_beta2, correction = s->bias_correction2_sqrt,
+                epsilon = s->epsilon, negative_step = s->negative_step_size;
+    EACH(n, const lanes gradient = ld(g + i, k);
+         const lanes first = FMA(one_minus_beta1, gradient - ld(m + i, k), ld(m + i, k));
+         const lanes second = FMA(one_minus_beta2 * gradient, gradient, ld(v + i, k) * beta2);
+         const lanes denominator = __builtin_elementwise_sqrt(second) / correction + epsilon;
+         st(m + i, first, k); st(v + i, second, k);
+         st(w + i, FMA(negative_step, first / denominator, ld(w + i, k) * decay), k));
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All vector kernels of one level, and their table. Included once per level.
+
+#include "lanes.h"
+
+#include "attention.h"
+#include "convert.h"
+#include "elementwise.h"
+#include "loss.h"
+#include "norm.h"
+#include "optimizer.h"
+
+const ck_kernels CK_TABLE = {
+    .level = CK_TABLE_LEVEL,
+    .name = CK_TABLE_NAME,
+    .norm_forward = norm_forward,
+    .norm_backward_input = norm_backward_input,
+    .norm_backward_weight = norm_backward_weight,
+    .add_bias = add_bias,
+    .column_sum = column_sum,
+    .add = add,
+    .accumulate = accumulate,
+    .scale = scale,
+    .row_dot = row_dot,
+    .gelu_forward = gelu_forward,
+    .gelu_backward = gelu_backward,
+    .swiglu_forward = swiglu_forward,
+    .swiglu_backward = swiglu_backward,
+    .rotary = rotary,
+    .attention_softmax = attention_softmax,
+    .attention_probabilities = attention_probabilities,
+    .attention_backward = attention_backward,
+    .cross_entropy = cross_entropy,
+    .divergence = divergence,
+    .argmax = argmax,
+    .adamw = adamw,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+    .to_f16 = to_f16,
+    .to_bf16 = to_bf16,
+    .exponential = exponential,
+};

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vector kernels of the engine. Row-major f32 everywhere; `ld` is the distance between rows in floats.
+// Letters: N rows (tokens), C channels, I intermediate size, V vocabulary, D head size.
+//
+// Every kernel exists once as scalar code (level 0, double accumulators: the oracle of the tests) and once as
+// vector code compiled for each instruction level. The vector code uses 16 fixed lanes, a fixed reduction order
+// and explicit fused multiply-add, so that all vector levels give the same bits, optimised or not.
+// Nothing here allocates, and nothing is global but constants.
+
+#ifndef UNLEARN_CKERNELS_H
+#define UNLEARN_CKERNELS_H
+
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+enum { CK_LEVEL_SCALAR = 0, CK_LEVEL_AVX2 = 1, CK_LEVEL_AVX512 = 2 };
+
+/// The constants of one AdamW step, as PyTorch derives them in double and rounds them to float.
+typedef struct ck_adamw_step {
+    float decay;            ///< 1 - lr * weight_decay
+    float one_minus_beta1;  ///< 1 - beta1
+    float beta2;
+    float one_minus_beta2;          ///< 1 - beta2
+    float bias_correction2_sqrt;    ///< sqrt(1 - beta2^step)
+    float epsilon;
+    float negative_step_size;  ///< -lr / (1 - beta1^step)
+} ck_adamw_step;
+
+/// One row of a classification loss.
+typedef struct ck_row_loss {
+    float loss;       ///< negative log-likelihood or divergence, nats
+    int32_t correct;  ///< 1 if the label is the first of the largest logits
+} ck_row_loss;
+
+/// All kernels of one instruction level.
+typedef struct ck_kernels {
+    int32_t level;
+    const char *name;
+
+    // Normalisation. `mean` null: RMS norm. `beta` null: no shift.
+    /// y(N,C) = (x - mean) * rstd * gamma + beta; keeps mean(N) and rstd(N) for the backward pass.
+    void (*norm_forward)(float *y, float *_Nullable mean, float *rstd, const float *x, const float *gamma,
+        const float *_Nullable beta, long rows, long cols, float epsilon);
+    /// dx(N,C) += gradient with respect to x.
+    void (*norm_backward_input)(float *dx, const float *dy, const float *x, const float *gamma,
+        const float *_Nullable mean, const float *rstd, long rows, long cols);
+    /// dgamma += sum over rows of dy * xhat, dbeta += sum of dy, for the `cols` columns at the pointers.
+    void (*norm_backward_weight)(float *dgamma, float *_Nullable dbeta, const float *dy, const float *x,
+        const float *_Nullable mean, const float *rstd, long rows, long cols, long ld);
+
+    // Elementwise and biases.
+    /// y(N,C) += bias(C).
+    void (*add_bias)(float *y, long ld, const float *bias, long rows, long cols);
+    /// sum(C) += sum over rows of x(N,C).
+    void (*column_sum)(float *sum, const float *x, long ld, long rows, long cols);
+    /// y = a + b.
+    void (*add)(float *y, const float *a, const float *b, long count);
+    /// y += x.
+    void (*accumulate)(float *y, const float *x, long count);
+    /// y = factor * x.
+    void (*scale)(float *y, const float *x, float factor, long count);
+    /// out(N) = dot of the rows of a and b.
+    void (*row_dot)(float *out, const float *a, long lda, const float *b, long ldb, long rows, long cols);
+
+    // Activations.
+    /// y = gelu(x) with the tanh approximation ("gelu_new").
+    void (*gelu_forward)(float *y, const float *x, long count);
+    /// dx = dy * gelu'(x); dx may be dy.
+    void (*gelu_backward)(float *dx, const float *dy, const float *x, long count);
+    /// y(N,I) = silu(gate) * up, with gate and up side by side in gate_up(N,2I).
+    void (*swiglu_forward)(float *y, const float *gate_up, long rows, long inner);
+    /// d_gate_up(N,2I) = gradient of swiglu_forward.
+    void (*swiglu_backward)(float *d_gate_up, const float *dy, const float *gate_up, long rows, long inner);
+    /// Rotates pairs (j, j + rotary/2) of the first `rotary` of each head's D values, in place, for `heads`
+    /// heads standing side by side in a row. tables: cos and sin, (positions, rotary/2). direction -1 undoes it.
+    void (*rotary)(float *x, long ld, const float *cosines, const float *sines, const int32_t *positions,
+        long rows, long heads, long head_size, long rotary, float direction);
+
+    // Attention over one block of queries. Row i sees the columns [0, first + i]; columns up to `cols` beyond are 0.
+    /// scores := softmax(scores * scale) in place; log_sum(i) = log of the sum of exponentials.
+    void (*attention_softmax)(float *scores, long ld, float *log_sum, long rows, long cols, long first,
+        float scale);
+    /// scores := exp(scores * scale - log_sum) in place.
+    void (*attention_probabilities)(float *scores, long ld, const float *log_sum, long rows, long cols,
+        long first, float scale);
+    /// d_scores := p * (d_scores - delta(i)) * scale in place.
+    void (*attention_backward)(float *d_scores, const float *p, long ld, const float *delta, long rows,
+        long cols, long first, float scale);
+
+    // Losses over one row of V logits.
+    /// Loss and hit of `label`. gradient_scale != 0: logits := gradient_scale * (softmax - onehot).
+    ck_row_loss (*cross_entropy)(float *logits, long cols, long label, float gradient_scale);
+    /// KL(softmax(reference) || softmax(logits)); logits := gradient_scale * gradient. Both rows are overwritten.
+    ck_row_loss (*divergence)(float *logits, float *reference, long cols, float gradient_scale);
+    /// Index of the first largest value; -1 if one is NaN.
+    long (*argmax)(const float *x, long count);
+
+    // Optimiser.
+    /// One AdamW step over `count` parameters: w, m and v change, g is read.
+    void (*adamw)(float *w, const float *g, float *m, float *v, long count, const ck_adamw_step *step);
+
+    // Conversions; to 16 bits: nearest, ties to even, NaN stays NaN, overflow becomes infinity.
+    void (*from_f16)(float *y, const uint16_t *x, long count);
+    void (*from_bf16)(float *y, const uint16_t *x, long count);
+    void (*to_f16)(uint16_t *y, const float *x, long count);
+    void (*to_bf16)(uint16_t *y, const float *x, long count);
+
+    /// y = exp(x); at most 1 ulp from the correctly rounded value, subnormal results and infinities included.
+    void (*exponential)(float *y, const float *x, long count);
+} ck_kernels;
+
+/// The highest level that this processor supports.
+int32_t ck_best_level(void);
+
+/// The kernels of a level, or null if this processor (or this build) lacks it.
+const ck_kernels *_Nullable ck_kernels_at(int32_t level);
+
+#pragma clang assume_nonnull end
+
+#endif

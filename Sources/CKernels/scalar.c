@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Level 0: every kernel written plainly, with double accumulators and libm. The tests hold the vector levels
+// against it; processors without vector kernels run it.
+
+#include "ckernels.h"
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#pragma clang fp contract(off)
+
+static void norm_forward(float *y, float *mean, float *rstd, const float *x, const float *gamma,
+    const float *beta, long rows, long cols, float epsilon) {
+    for (long row = 0; row < rows; row++, x += cols, y += cols) {
+        double centre = 0, square = 0;
+        for (long i = 0; mean && i < cols; i++) centre += x[i];
+        centre /= (double)cols;
+        for (long i = 0; i < cols; i++) square += (x[i] - centre) * (x[i] - centre);
+        const double r = 1 / sqrt(square / (double)cols + epsilon);
+        if (mean) mean[row] = (float)centre;
+        rstd[row] = (float)r;
+        for (long i = 0; i < cols; i++) y[i] = (float)((x[i] - centre) * r * gamma[i] + (beta ? beta[i] : 0));
+    }
+}
+
+static void norm_backward_input(float *dx, const float *dy, const float *x, const float *gamma,
+    const float *mean, const float *rstd, long rows, long cols) {
+    for (long row = 0; row < rows; row++, x += cols, dy += cols, dx += cols) {
+        const double c = mean ? mean[row] : 0, r = rstd[row];
+        double gradient = 0, projection = 0;
+        for (long i = 0; i < cols; i++) {
+            if (mean) gradient += (double)dy[i] * gamma[i];
+            projection += (double)dy[i] * gamma[i] * (x[i] - c) * r;
+        }
+        gradient /= (double)cols;
+        projection /= (double)cols;
+        for (long i = 0; i < cols; i++)
+            dx[i] += (float)(r * ((double)dy[i] * gamma[i] - gradient - (x[i] - c) * r * projection));
+    }
+}
+
+static void norm_backward_weight(float *dgamma, float *dbeta, const float *dy, const float *x,
+    const float *mean, const float *rstd, long rows, long cols, long ld) {
+    for (long i = 0; i < cols; i++) {
+        double g = 0, b = 0;
+        for (long row = 0; row < rows; row++) {
+            const double d = dy[row * ld + i];
+            g += d * (x[row * ld + i] - (mean ? (double)mean[row] : 0)) * rstd[row];
+            b += d;
+        }
+        dgamma[i] += (float)g;
+        if (dbeta) dbeta[i] += (float)b;
+    }
+}
+
+static void add_bias(float *y, long ld, const float *bias, long rows, long cols) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < cols; i++) y[row * ld + i] += bias[i];
+}
+
+static void column_sum(float *sum, const float *x, long ld, long rows, long cols) {
+    for (long i = 0; i < cols; i++) {
+        double s = 0;
+        for (long row = 0; row < rows; row++) s += x[row * ld + i];
+        sum[i] += (float)s;
+    }
+}
+
+static void add(float *y, const float *a, const float *b, long n) {
+    for (long i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+static void accumulate(float *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void scale(float *y, const float *x, float factor, long n) {
+    for (long i = 0; i < n; i++) y[i] = x[i] * factor;
+}
+
+static void row_dot(float *out, const float *a, long lda, const float *b, long ldb, long rows, long cols) {
+    for (long row = 0; row < rows; row++) {
+        double s = 0;
+        for (long i = 0; i < cols; i++) s += (double)a[row * lda + i] * b[row * ldb + i];
+        out[row] = (float)s;
+    }
+}
+
+static const double root_two_over_pi = 0.79788456080286535588;
+
+static void gelu_forward(float *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) {
+        const double v = x[i], u = root_two_over_pi * (v + 0.044715 * v * v * v);
+        y[i] = (float)(v / (1 + exp(-2 * u)));
+    }
+}
+
+static void gelu_backward(float *dx, const float *dy, const float *x, long n) {
+    for (long i = 0; i < n; i++) {
+        const double v = x[i], t = tanh(root_two_over_pi * (v + 0.044715 * v * v * v));
+        const double slope = root_two_over_pi * (1 + 3 * 0.044715 * v * v);
+        dx[i] = (float)(dy[i] * (0.5 * (1 + t) + 0.5 * v * (1 - t * t) * slope));
+    }
+}
+
+static void swiglu_forward(float *y, const float *gate_up, long rows, long inner) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < inner; i++) {
+            const double g = gate_up[row * 2 * inner + i], u = gate_up[row * 2 * inner + inner + i];
+            y[row * inner + i] = (float)(g / (1 + exp(-g)) * u);
+        }
+}
+
+static void swiglu_backward(float *d_gate_up, const float *dy, const float *gate_up, long rows, long inner) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < inner; i++) {
+            const long at = row * 2 * inner + i;
+            const double g = gate_up[at], u = gate_up[at + inner], d = dy[row * inner + i];
+            const double s = 1 / (1 + exp(-g));
+            d_gate_up[at + inner] = (float)(d * g * s);
+            d_gate_up[at] = (float)(d * u * s * (1 + g * (1 - s)));
+        }
+}
+
+static void rotary(float *x, long ld, const float *cosines, const float *sines, const int32_t *positions,
+    long rows, long heads, long head_size, long rotary_size, float direction) {
+    const long half = rotary_size / 2;
+    for (long row = 0; row < rows; row++)
+        for (long head = 0; head < heads; head++)
+            for (long i = 0; i < half; i++) {
+                float *a = x + row * ld + head * head_size + i, *b = a + half;
+                const double c = cosines[positions[row] * half + i];
+                const double s = sines[positions[row] * half + i] * (double)direction;
+                const double va = *a, vb = *b;
+                *a = (float)(va * c - vb * s);
+                *b = (float)(vb * c + va * s);
+            }
+}
+
+static long visible(long first, long row, long cols) {
+    return first + row + 1 < cols ? first + row + 1 : cols;
+}
+
+static double log_sum_of(const float *x, long n, double factor) {
+    double m = -INFINITY, sum = 0;
+    for (long i = 0; i < n; i++) m = x[i] * factor > m ? x[i] * factor : m;
+    for (long i = 0; i < n; i++) sum += exp(x[i] * factor - m);
+    return log(sum) + m;
+}
+
+static void attention_probabilities(float *scores, long ld, const float *log_sum, long rows, long cols,
+    long first, float factor) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < cols; i++) {
+            float *s = scores + row * ld + i;
+            *s = i < visible(first, row, cols) ? (float)exp(*s * (double)factor - log_sum[row]) : 0;
+        }
+}
+
+static void attention_softmax(float *scores, long ld, float *log_sum, long rows, long cols, long first,
+    float factor) {
+    for (long row = 0; row < rows; row++)
+        log_sum[row] = (float)log_sum_of(scores + row * ld, visible(first, row, cols), factor);
+    attention_probabilities(scores, ld, log_sum, rows, cols, first, factor);
+}
+
+static void attention_backward(float *d_scores, const float *p, long ld, const float *delta, long rows,
+    long cols, long first, float factor) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < cols; i++) {
+            float *d = d_scores + row * ld + i;
+            *d = i < visible(first, row, cols)
+                ? (float)(p[row * ld + i] * ((double)*d - delta[row]) * factor) : 0;
+        }
+}
+
+static ck_row_loss cross_entropy(float *logits, long n, long label, float gradient_scale) {
+    const double total = log_sum_of(logits, n, 1), own = logits[label];
+    int32_t correct = 1;
+    for (long i = 0; i < n; i++) correct = correct && (i < label ? logits[i] < own : logits[i] <= own);
+    for (long i = 0; gradient_scale != 0 && i < n; i++)
+        logits[i] = (float)(gradient_scale * (exp(logits[i] - total) - (i == label)));
+    return (ck_row_loss){(float)(total - own), correct};
+}
+
+static ck_row_loss divergence(float *logits, float *reference, long n, float gradient_scale) {
+    const double current = log_sum_of(logits, n, 1), base = log_sum_of(reference, n, 1);
+    double loss = 0;
+    for (long i = 0; i < n; i++) {
+        const double p = exp(reference[i] - base);
+        loss += p * ((reference[i] - base) - (logits[i] - current));
+        logits[i] = (float)(gradient_scale * (exp(logits[i] - current) - p));
+    }
+    return (ck_row_loss){(float)loss, 0};
+}
+
+static long argmax(const float *x, long n) {
+    long best = 0;
+    for (long i = 0; i < n; i++) {
+        if (x[i] != x[i]) return -1;
+        if (x[i] > x[best]) best = i;
+    }
+    return best;
+}
+
+static void adamw(float *w, const float *g, float *m, float *v, long n, const ck_adamw_step *s) {
+    for (long i = 0; i < n; i++) {
+        m[i] = (float)(m[i] + s->one_minus_beta1 * ((double)g[i] - m[i]));
+        v[i] = (float)((double)v[i] * s->beta2 + (double)s->one_minus_beta2 * g[i] * g[i]);
+        const double denominator = sqrt(v[i]) / s->bias_correction2_sqrt + s->epsilon;
+        w[i] = (float)((double)w[i] * s->decay + s->negative_step_size * (m[i] / denominator));
+    }
+}
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float float_of(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void from_bf16(float *y, const uint16_t *x, long n) {
+    for (long i = 0; i < n; i++) y[i] = float_of((uint32_t)x[i] << 16);
+}
+
+static void to_bf16(uint16_t *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) {
+        const uint32_t bits = bits_of(x[i]);
+        y[i] = (bits & 0x7fffffff) > 0x7f800000 ? (uint16_t)((bits >> 16) | 0x40)
+                                                : (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+}
+
+static void from_f16(float *y, const uint16_t *x, long n) {
+    for (long i = 0; i < n; i++) {
+        const uint32_t sign = (uint32_t)(x[i] & 0x8000) << 16;
+        const uint32_t exponent = (x[i] >> 10) & 31, fraction = x[i] & 0x3ff;
+        if (exponent == 31)
+            y[i] = float_of(sign | 0x7f800000 | (fraction ? 0x400000 | fraction << 13 : 0));
+        else if (exponent)
+            y[i] = float_of(sign | (exponent + 112) << 23 | fraction << 13);
+        else
+            y[i] = (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
+    }
+}
+
+static void to_f16(uint16_t *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) {
+        const uint32_t bits = bits_of(x[i]), magnitude = bits & 0x7fffffff;
+        const uint16_t sign = (uint16_t)((bits >> 16) & 0x8000);
+        if (magnitude > 0x7f800000) {
+            y[i] = (uint16_t)(sign | 0x7e00 | ((magnitude >> 13) & 0x3ff));
+        } else if (magnitude >= 0x477ff000) {  // 65520 and more round to infinity
+            y[i] = sign | 0x7c00;
+        } else if (magnitude < 0x38800000) {  // below 2^-14: counted in steps of 2^-24, rint is ties-to-even
+            y[i] = (uint16_t)(sign | (uint16_t)rint((double)float_of(magnitude) * 0x1p24));
+        } else {
+            const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
+            y[i] = (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
+        }
+    }
+}
+
+static void exponential(float *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) y[i] = (float)exp((double)x[i]);
+}
+
+const ck_kernels ck_kernels_scalar = {
+    .level = CK_LEVEL_SCALAR,
+    .name = "scalar",
+    .norm_forward = norm_forward,
+    .norm_backward_input = norm_backward_input,
+    .norm_backward_weight = norm_backward_weight,
+    .add_bias = add_bias,
+    .column_sum = column_sum,
+    .add = add,
+    .accumulate = accumulate,
+    .scale = scale,
+    .row_dot = row_dot,
+    .gelu_forward = gelu_forward,
+    .gelu_backward = gelu_backward,
+    .swiglu_forward = swiglu_forward,
+    .swiglu_backward = swiglu_backward,
+    .rotary = rotary,
+    .attention_softmax = attention_softmax,
+    .attention_probabilities = attention_probabilities,
+    .attention_backward = attention_backward,
+    .cross_entropy = cross_entropy,
+    .divergence = divergence,
+    .argmax = argmax,
+    .adamw = adamw,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+    .to_f16 = to_f16,
+    .to_bf16 = to_bf16,
+    .exponential = exponential,
+};

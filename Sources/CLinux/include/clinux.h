@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linux calls that Swift cannot import: macros of sockets, and system calls without a wrapper.
+// Every function returns a result >= 0, or -errno.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Most descriptors that one message carries.
+#define CL_MAX_DESCRIPTORS 64
+
+/// Who is at the other end of a connected Unix socket. Fails with -EPROTOTYPE for another kind of socket,
+/// since SO_PEERCRED "succeeds" there without meaning.
+int cl_peer_credentials(int socket, int32_t *pid, uint32_t *uid, uint32_t *gid);
+
+/// The supplementary groups of the peer: fills at most `capacity`, returns how many there are.
+int cl_peer_groups(int socket, uint32_t *groups, int capacity);
+
+/// Accepts a connection: the descriptor is close-on-exec and non-blocking.
+int cl_accept(int socket);
+
+/// Sends `length` bytes, with `count` descriptors attached (0 for none). Never raises SIGPIPE.
+/// Returns the bytes sent.
+ssize_t cl_send(int socket, const void *bytes, size_t length, const int *descriptors, int count);
+
+/// Receives up to `length` bytes and up to `capacity` descriptors (close-on-exec); surplus descriptors are
+/// closed and `truncated` is set. Returns the bytes received, 0 at end of input.
+ssize_t cl_receive(int socket, void *bytes, size_t length, int *descriptors, int capacity, int *count,
+                   int *truncated);
+
+/// Renames without replacing: -EEXIST when the target is there.
+int cl_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
+
+/// Kills this process when its parent dies.
+int cl_die_with_parent(int signal);
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// Looks for damage in a store.
+package enum StoreVerifier {
+    /// How closely.
+    package enum Level: String, Hashable, Sendable, CaseIterable {
+        /// Every object's head, its checksum and the file's size.
+        case quick
+        /// And every stored byte's checksum, without decompressing.
+        case stored
+        /// Every object is decoded and hashed.
+        case full
+    }
+
+    /// What was found.
+    package struct Report: Hashable, Sendable {
+        /// A damaged object.
+        package struct Corrupt: Hashable, Sendable {
+            package var id: Digest
+            package var reason: String
+            /// The versions that need it.
+            package var manifests: [Digest]
+        }
+
+        /// An object that is not there.
+        package struct Missing: Hashable, Sendable {
+            package var id: Digest
+            /// The versions that need it.
+            package var manifests: [Digest]
+        }
+
+        /// Objects looked at.
+        package var objects = 0
+        /// Bytes of their files.
+        package var bytes = 0
+        package var corrupt: [Corrupt] = []
+        package var missing: [Missing] = []
+        /// Datasets whose own list cannot be read, and why.
+        package var corruptDatasets: [Digest: String] = [:]
+
+        /// Whether nothing is wrong.
+        package var isSound: Bool { corrupt.isEmpty && missing.isEmpty && corruptDatasets.isEmpty }
+    }
+
+    /// Checks every object in the store and every one that the given versions and the datasets need.
+    ///
+    /// - Parameters:
+    ///   - manifestIDs: The versions that ought to be whole.
+    ///   - quarantine: Move damaged objects out of the way, so that storing the same bytes again heals them.
+    ///   - progress: Called on this thread with objects done and in all; throwing cancels.
+    /// - Throws: ``CheckpointError`` `.ioFailure` where nothing can be said; and what `progress` throws. Damage is
+    ///   reported, not thrown.
+    package static func run(
+        store: ObjectStore, manifestIDs: [Digest], level: Level, threads: Int = 2, quarantine: Bool = false,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    ) throws -> Report {
+        var report = Report()
+        var users: [Digest: Set<Digest>] = [:]
+        for id in Set(manifestIDs) {
+            users[id, default: []].insert(id)
+            // A manifest that cannot be read shows up as an object below.
+            guard let manifest = try? store.manifest(id) else { continue }
+            for object in manifest.objects { users[object, default: []].insert(id) }
+        }
+        for id in try store.listDatasets() {
+            do {
+                for region in try store.datasetRegions(id) { users[region.id, default: []].formUnion([]) }
+            } catch let error as CheckpointError {
+                report.corruptDatasets[id] = error.message
+            }
+        }
+        let ids = Set(try store.list()).union(users.keys).sorted()
+        let pipeline = OrderedPipeline<Finding, Finding>(
+            count: ids.count, threads: threads, slotSize: 0,
+            fill: { index, _ in (0, try check(ids[index], store, level)) }, work: { $2 })
+        try progress(0, ids.count)
+        let findings = try pipeline.run { index, _ in try progress(index + 1, ids.count) }
+        for (id, finding) in zip(ids, findings) {
+            let manifests = (users[id] ?? []).sorted()
+            switch finding {
+            case .sound(let size):
+                report.objects += 1
+                report.bytes += size
+            case .missing:
+                // Nobody's object may be collected while this runs.
+                if users[id] != nil { report.missing.append(Report.Missing(id: id, manifests: manifests)) }
+            case .corrupt(let reason):
+                report.objects += 1
+                report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
+                if quarantine { try store.quarantine(id) }
+            case .unknown(let reason):
+                report.objects += 1
+                report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
+            }
+        }
+        return report
+    }
+
+    private enum Finding: Sendable {
+        case sound(Int)
+        case missing
+        case corrupt(String)
+        /// Not sound as far as this version can tell, but nothing to be moved away.
+        case unknown(String)
+    }
+
+    private static func check(_ id: Digest, _ store: ObjectStore, _ level: Level) throws -> Finding {
+        do {
+            guard let info = try store.stat(id) else { return .missing }
+            switch level {
+            case .quick: break
+            case .stored: try store.check(id)
+            case .full:
+                // A manifest must also be one.
+                if info.kind == .manifest { _ = try store.manifest(id) } else { _ = try store.get(id) }
+            }
+            return .sound(info.storedSize)
+        } catch let error as CheckpointError {
+            switch error.code {
+            case .missing: return .missing
+            case .corrupt: return .corrupt(error.message)
+            case .newerFormat, .ioFailure: return .unknown(error.message)
+            default: throw error
+            }
+        }
+    }
+}

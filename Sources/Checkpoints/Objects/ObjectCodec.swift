@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+import Protocol
+
+/// Turns raw bytes into object files and back, with buffers of its own that are used again.
+///
+/// Not for use by two threads at once; ``CodecPool`` lends one to each.
+final class ObjectCodec {
+    private let huffman: ZstdCompressor?
+    private let fast: ZstdCompressor
+    private let decompressor: ZstdDecompressor
+    private let level = ck_planes_level()
+    private let planes = RawBuffer(planeStride * 8)
+    private let trial = RawBuffer(ZstdCompressor.bound(sampleSize))
+    private let sample = RawBuffer(sampleSize)
+    private let frame = RawBuffer(ObjectHeader.frameSize)
+    /// The file last encoded.
+    private let output = RawBuffer(1 << 16)
+    /// For whoever reads a file to decode.
+    let input = RawBuffer(1 << 16)
+
+    private static let sampleSize = 32 << 10
+    /// One plane of a frame (all of it, for plane 0 of an odd frame), and room so that planes do not share pages'
+    /// cache sets.
+    private static let planeStride = ObjectHeader.frameSize / 2 + 192
+
+    init() throws {
+        guard let fast = ZstdCompressor(.fast), let decompressor = ZstdDecompressor() else {
+            throw CheckpointError(.ioFailure, "no memory for a zstd context")
+        }
+        self.fast = fast
+        self.decompressor = decompressor
+        huffman = ZstdCompressor(.huffman)
+    }
+
+    /// The object file of `raw`, valid until the next call, checked by decoding it again.
+    func encode(
+        _ raw: UnsafeRawBufferPointer, id: Digest, kind: ObjectKind, dtype: DType?
+    ) throws(ObjectFault) -> UnsafeRawBufferPointer {
+        guard raw.count <= kind.limit else { throw .tooLong(UInt64(raw.count)) }
+        var header = ObjectHeader(
+            kind: kind, dtype: dtype, rawSize: raw.count, id: id, transform: PlaneTransform(dtype))
+        output.reserve(header.size + raw.count + ZstdCompressor.bound(ObjectHeader.frameSize))
+        var end = header.size
+        var choices = [Choice](repeating: .store, count: header.transform.width)
+        for index in 0..<header.frames {
+            let start = index << ObjectHeader.frameLog2
+            let source = UnsafeRawBufferPointer(rebasing: raw[start..<start + header.frameCount(index)])
+            if header.transform != .none {
+                header.transform.split(source, into: planes.bytes, stride: Self.planeStride, level: level)
+            }
+            for plane in 0..<header.transform.width {
+                let count = header.transform.size(ofPlane: plane, frame: source.count)
+                let bytes =
+                    header.transform == .none
+                    ? source
+                    : UnsafeRawBufferPointer(
+                        rebasing: planes.bytes[plane * Self.planeStride..<plane * Self.planeStride + count])
+                let target = UnsafeMutableRawBufferPointer(rebasing: output.bytes[end...])
+                // Neighbouring frames are alike: the trial is made on every fourth.
+                if index % 4 == 0 || index == header.frames - 1 { choices[plane] = choose(bytes) }
+                var part = ObjectHeader.Part(
+                    codec: .zstd, size: compress(bytes, choices[plane], into: target), checksum: 0)
+                if part.size == 0 {
+                    part = ObjectHeader.Part(codec: .stored, size: count, checksum: 0)
+                    target.copyMemory(from: bytes)
+                }
+                part.checksum = crc32c(UnsafeRawBufferPointer(rebasing: target[..<part.size]))
+                header.parts.append(part)
+                end += part.size
+            }
+        }
+        header.write(into: output.prefix(header.size))
+        let file = UnsafeRawBufferPointer(output.prefix(end))
+        try verify(file, is: raw, id: id)
+        return file
+    }
+
+    /// Decodes a file into `target`, which has exactly its raw size. Does not check the content id.
+    func decode(
+        _ file: UnsafeRawBufferPointer, _ header: ObjectHeader, into target: UnsafeMutableRawBufferPointer
+    ) throws(ObjectFault) {
+        precondition(target.count == header.rawSize)
+        var at = header.size
+        for index in 0..<header.frames {
+            let start = index << ObjectHeader.frameLog2
+            let piece = UnsafeMutableRawBufferPointer(
+                rebasing: target[start..<start + header.frameCount(index)])
+            try decodeFrame(file, header, index, at: &at, into: piece)
+        }
+    }
+
+    /// The checksums of all frames, without decoding them.
+    func check(_ file: UnsafeRawBufferPointer, _ header: ObjectHeader) throws(ObjectFault) {
+        var at = header.size
+        for (index, part) in header.parts.enumerated() {
+            guard crc32c(UnsafeRawBufferPointer(rebasing: file[at..<at + part.size])) == part.checksum else {
+                throw .frameChecksum(
+                    frame: index / header.transform.width, plane: index % header.transform.width)
+            }
+            at += part.size
+        }
+    }
+
+    private func verify(
+        _ file: UnsafeRawBufferPointer, is raw: UnsafeRawBufferPointer, id: Digest
+    ) throws(ObjectFault) {
+        let header = try ObjectHeader(file, fileSize: file.count)
+        guard header.id == id, header.rawSize == raw.count else { throw .content }
+        var at = header.size
+        for index in 0..<header.frames {
+            let start = index << ObjectHeader.frameLog2
+            let piece = frame.prefix(header.frameCount(index))
+            try decodeFrame(file, header, index, at: &at, into: piece)
+            let original = UnsafeRawBufferPointer(rebasing: raw[start..<start + piece.count])
+            guard equal(UnsafeRawBufferPointer(piece), original) else { throw .content }
+        }
+    }
+
+    private func decodeFrame(
+        _ file: UnsafeRawBufferPointer, _ header: ObjectHeader, _ index: Int, at: inout Int,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(ObjectFault) {
+        var split: [UnsafeRawBufferPointer] = []
+        for plane in 0..<header.transform.width {
+            let part = header.parts[index * header.transform.width + plane]
+            let stored = UnsafeRawBufferPointer(rebasing: file[at..<at + part.size])
+            at += part.size
+            guard crc32c(stored) == part.checksum else { throw .frameChecksum(frame: index, plane: plane) }
+            let count = header.transform.size(ofPlane: plane, frame: target.count)
+            let start = plane * Self.planeStride
+            let room =
+                header.transform == .none
+                ? target : UnsafeMutableRawBufferPointer(rebasing: planes.bytes[start..<start + count])
+            switch part.codec {
+            case .stored where header.transform == .none: target.copyMemory(from: stored)
+            case .stored: split.append(stored)
+            case .zstd:
+                guard decompressor.decompress(stored, into: room) else {
+                    throw .frameData(frame: index, plane: plane)
+                }
+                split.append(UnsafeRawBufferPointer(room))
+            }
+        }
+        if header.transform != .none { header.transform.merge(split, into: target, level: level) }
+    }
+
+    /// What suits a plane.
+    private enum Choice { case store, huffman, fast }
+
+    /// Tries on a sample. Below 3 % gain the time to decompress is not worth it.
+    private func choose(_ bytes: UnsafeRawBufferPointer) -> Choice {
+        let sample = sampled(bytes)
+        let byHuffman = huffman?.compress(sample, into: trial.bytes) ?? sample.count
+        let byMatches = fast.compress(sample, into: trial.bytes) ?? sample.count
+        guard min(byHuffman, byMatches) < sample.count - sample.count / 32 else { return .store }
+        return byMatches < byHuffman ? .fast : .huffman
+    }
+
+    /// Compresses one plane; 0 when it is better stored as it is.
+    private func compress(
+        _ bytes: UnsafeRawBufferPointer, _ choice: Choice, into target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        let size: Int? =
+            switch choice {
+            case .store: nil
+            case .huffman: huffman?.compress(bytes, into: target)
+            case .fast: fast.compress(bytes, into: target)
+            }
+        guard let size, size < bytes.count - bytes.count / 32 else { return 0 }
+        return size
+    }
+
+    /// Four pieces spread over the plane, or all of a short one.
+    private func sampled(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        if bytes.count <= Self.sampleSize { return bytes }
+        let piece = Self.sampleSize / 4
+        for index in 0..<4 {
+            let start = (bytes.count - piece) / 3 * index
+            UnsafeMutableRawBufferPointer(rebasing: sample.bytes[(index * piece)...])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + piece]))
+        }
+        return UnsafeRawBufferPointer(sample.prefix(Self.sampleSize))
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+
+/// Losses over the vocabulary. Only scored places get logits, and only some rows of them are in memory at a time.
+extension Transformer {
+    /// Gathers what leaves the last block at the scored places and normalises it: `scored` and `scoredNormed`.
+    func normScored(_ packed: PackedBatch, _ w: UnsafePointer<Float>, _ activations: Activations) {
+        let c = configuration
+        let places = packed.predictors.map { Int32($0) }
+        context.gather(activations.stream(c.layers), places, width: c.hiddenSize, into: activations.scored)
+        layout.finalNorm.forward(
+            context, w, activations.scored, rows: places.count, columns: c.hiddenSize,
+            epsilon: c.normalizationEpsilon,
+            into: activations.scoredNormed, activations.scoredStatistics)
+    }
+
+    /// Loss and hit of each label; no gradients.
+    func likelihoods(_ packed: PackedBatch, _ activations: Activations) -> [ck_row_loss] {
+        losses(packed, activations) { range, losses in
+            crossEntropy(packed, activations, range, scale: 0, losses)
+        }
+    }
+
+    /// Losses of the labels; the gradient of their sum times `scale` goes into the head's weights and
+    /// `streamGradient`.
+    func likelihoodGradients(
+        _ packed: PackedBatch, _ activations: Activations, scale: Float,
+        _ gradients: UnsafeMutablePointer<Float>
+    ) -> [ck_row_loss] {
+        let result = losses(packed, activations) { range, losses in
+            crossEntropy(packed, activations, range, scale: scale, losses)
+            headBackward(activations, range, gradients)
+        }
+        scatterScored(packed, activations, gradients)
+        return result
+    }
+
+    /// Divergences from a reference, whose normalised output at the scored places is `base` (P, C).
+    func divergenceGradients(
+        _ packed: PackedBatch, _ activations: Activations, base: UnsafePointer<Float>,
+        _ reference: UnsafePointer<Float>, scale: Float, _ gradients: UnsafeMutablePointer<Float>
+    ) -> [ck_row_loss] {
+        let v = configuration.vocabularySize
+        let result = losses(packed, activations) { range, losses in
+            layout.head.forward(
+                context, reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
+                into: activations.referenceLogits, stride: v)
+            context.forBlocks(of: 4, in: range.count) { block, _ in
+                for row in block {
+                    losses[range.lowerBound + row] = context.kernels.pointee.divergence(
+                        activations.logits + row * v, activations.referenceLogits + row * v, v, scale)
+                }
+            }
+            headBackward(activations, range, gradients)
+        }
+        scatterScored(packed, activations, gradients)
+        return result
+    }
+
+    /// Computes the logits by groups of rows and lets `body` turn them into losses (and gradients in place).
+    private func losses(
+        _ packed: PackedBatch, _ activations: Activations,
+        _ body: (_ range: Range<Int>, _ losses: UnsafeMutablePointer<ck_row_loss>) -> Void
+    ) -> [ck_row_loss] {
+        let c = configuration
+        let count = packed.targets.count
+        return [ck_row_loss](unsafeUninitializedCapacity: count) { buffer, initialized in
+            guard let losses = buffer.baseAddress else { return }
+            for start in stride(from: 0, to: count, by: activations.logitRows) {
+                let range = start..<min(count, start + activations.logitRows)
+                layout.head.forward(
+                    context, w, activations.scoredNormed + start * c.hiddenSize, rows: range.count,
+                    into: activations.logits, stride: c.vocabularySize)
+                body(range, losses)
+            }
+            initialized = count
+        }
+    }
+
+    private var w: UnsafePointer<Float> { UnsafePointer(parameters.base) }
+
+    private func crossEntropy(
+        _ packed: PackedBatch, _ activations: Activations, _ range: Range<Int>, scale: Float,
+        _ losses: UnsafeMutablePointer<ck_row_loss>
+    ) {
+        let v = configuration.vocabularySize
+        context.forBlocks(of: 4, in: range.count) { block, _ in
+            for row in block {
+                losses[range.lowerBound + row] = context.kernels.pointee.cross_entropy(
+                    activations.logits + row * v, v, Int(packed.targets[range.lowerBound + row]), scale)
+            }
+        }
+    }
+
+    /// From the logits' gradients to those of the head's weights and of the scored places.
+    private func headBackward(
+        _ activations: Activations, _ range: Range<Int>, _ gradients: UnsafeMutablePointer<Float>
+    ) {
+        let c = configuration
+        let offset = range.lowerBound * c.hiddenSize
+        layout.head.backwardWeight(
+            context, gradients, x: activations.scoredNormed + offset, activations.logits,
+            stride: c.vocabularySize,
+            rows: range.count)
+        layout.head.backwardInput(
+            context, w, activations.logits, stride: c.vocabularySize, rows: range.count,
+            into: activations.scoredGradient + offset)
+    }
+
+    /// Through the last norm back to the residual stream; places that are not scored get zero.
+    private func scatterScored(
+        _ packed: PackedBatch, _ activations: Activations, _ gradients: UnsafeMutablePointer<Float>
+    ) {
+        let c = configuration
+        let count = packed.predictors.count
+        // The norm adds to its target. The normalised rows are done with, so their memory becomes the target.
+        let target = activations.scoredNormed
+        target.update(repeating: 0, count: count * c.hiddenSize)
+        layout.finalNorm.backward(
+            context, w, gradients, dy: activations.scoredGradient, x: activations.scored,
+            activations.scoredStatistics, rows: count, columns: c.hiddenSize, into: target)
+        activations.streamGradient.update(repeating: 0, count: packed.tokens.count * c.hiddenSize)
+        for (index, place) in packed.predictors.enumerated() {
+            (activations.streamGradient + place * c.hiddenSize).update(
+                from: target + index * c.hiddenSize, count: c.hiddenSize)
+        }
+    }
+}

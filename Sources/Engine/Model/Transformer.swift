@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+
+/// The sum of the negative log-likelihoods (or divergences) of a batch's labelled tokens.
+package struct LossSum: Sendable, Hashable {
+    /// Nats, summed in double. Not finite if the model has diverged: that is for the caller to judge.
+    package var nll: Double
+    /// How many labelled tokens there were.
+    package var tokens: Int
+    /// Nats per labelled token.
+    package var mean: Double { nll / Double(tokens) }
+}
+
+/// How one labelled token was predicted.
+package struct PositionScore: Sendable, Hashable {
+    /// Negative log-likelihood, nats.
+    package var nll: Float
+    /// Whether the label was the first of the most likely tokens.
+    package var correct: Bool
+}
+
+/// A decoder of any supported architecture in f32: forward, losses, gradients.
+///
+/// Parameters and gradients are flat buffers that the caller owns, laid out by ``table``. Not for use by several
+/// threads at once: it computes on all threads of its context itself.
+package final class Transformer {
+    package let configuration: ModelConfiguration
+    /// The places of the parameters.
+    package let table: ParameterTable
+    /// The weights; `table.count` values.
+    package let parameters: FloatStorage
+    /// What it computes on.
+    package let context: ComputeContext
+
+    let layout: ModelLayout
+    private var activations: Activations?
+    private var rotary: RotaryTable?
+
+    /// A model with room for its weights, all zero: load or initialise them.
+    ///
+    /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason, `.resources` without memory.
+    package init(_ configuration: ModelConfiguration, context: ComputeContext) throws(EngineError) {
+        self.configuration = configuration
+        self.context = context
+        layout = try ModelLayout(configuration)
+        table = layout.table
+        parameters = try FloatStorage(count: table.count)
+    }
+
+    /// A buffer as large as the parameters: for gradients or a second set of weights.
+    package func makeBuffer() throws(EngineError) -> FloatStorage { try FloatStorage(count: table.count) }
+
+    /// Adds the gradient of `scale` · mean NLL over the labelled tokens of `batch` to `gradients`.
+    ///
+    /// - Returns: The batch's loss, whatever the scale.
+    /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
+    package func accumulateGradients(
+        _ batch: TokenBatch, scale: Float, into gradients: FloatStorage
+    ) throws(EngineError) -> LossSum {
+        let packed = try labelled(batch)
+        let activations = try prepare(packed, training: true)
+        forward(packed, parameters.base, activations)
+        normScored(packed, parameters.base, activations)
+        let losses = likelihoodGradients(
+            packed, activations, scale: scale / Float(packed.targets.count), gradients.base)
+        backward(packed, activations, gradients.base)
+        return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
+    }
+
+    /// Adds the gradient of `scale` · mean KL(reference || model) over the labelled places to `gradients`.
+    ///
+    /// - Parameter reference: The weights of the model to stay near to, laid out by ``table``.
+    /// - Returns: The sum of the divergences.
+    /// - Throws: ``EngineError`` with `.invalidBatch`.
+    package func accumulateDivergenceGradients(
+        _ batch: TokenBatch, reference: FloatStorage, scale: Float, into gradients: FloatStorage
+    ) throws(EngineError) -> LossSum {
+        precondition(
+            reference.count == table.count, "the reference has \(reference.count) values, not \(table.count)")
+        let packed = try labelled(batch)
+        let activations = try prepare(packed, training: true)
+        forward(packed, reference.base, activations)
+        normScored(packed, reference.base, activations)
+        let base = try FloatStorage(count: packed.targets.count * configuration.hiddenSize)
+        base.base.update(from: activations.scoredNormed, count: base.count)
+        forward(packed, parameters.base, activations)
+        normScored(packed, parameters.base, activations)
+        let losses = divergenceGradients(
+            packed, activations, base: base.base, reference.base, scale: scale / Float(packed.targets.count),
+            gradients.base)
+        backward(packed, activations, gradients.base)
+        return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
+    }
+
+    /// How each labelled token of each row is predicted, in order of position (position 0 never counts).
+    ///
+    /// - Throws: ``EngineError`` with `.invalidBatch`.
+    package func score(_ batch: TokenBatch) throws(EngineError) -> [[PositionScore]] {
+        let packed = try PackedBatch(batch, configuration: configuration)
+        var scores: [ck_row_loss] = []
+        if !packed.targets.isEmpty {
+            let activations = try prepare(packed, training: false)
+            forward(packed, parameters.base, activations)
+            normScored(packed, parameters.base, activations)
+            scores = likelihoods(packed, activations)
+        }
+        var next = 0
+        return packed.targetsPerRow.map { count in
+            defer { next += count }
+            return scores[next..<next + count].map { PositionScore(nll: $0.loss, correct: $0.correct != 0) }
+        }
+    }
+
+    /// The logits after each token, (T, V), or after the last one alone, (V).
+    ///
+    /// - Throws: ``EngineError`` with `.invalidBatch`.
+    package func logits(_ tokens: [Int32], lastOnly: Bool) throws(EngineError) -> [Float] {
+        try logits(tokens, lastOnly: lastOnly, cache: nil)
+    }
+
+    /// The same with the tokens of `cache` before; the new tokens' keys and values are added to it.
+    func logits(_ tokens: [Int32], lastOnly: Bool, cache: KeyValueCache?) throws(EngineError) -> [Float] {
+        var packed = try PackedBatch(
+            tokens: tokens, position: cache?.length ?? 0, configuration: configuration)
+        packed.predictors = lastOnly ? [tokens.count - 1] : Array(0..<tokens.count)
+        packed.targets = [Int32](repeating: 0, count: packed.predictors.count)
+        let activations = try prepare(packed, training: false)
+        forward(packed, parameters.base, activations, cache: cache)
+        normScored(packed, parameters.base, activations)
+        cache?.advance(tokens.count)
+        return [Float](unsafeUninitializedCapacity: packed.targets.count * configuration.vocabularySize) {
+            out, count in
+            count = packed.targets.count * configuration.vocabularySize
+            guard let base = out.baseAddress else { return }
+            layout.head.forward(
+                context, parameters.base, activations.scoredNormed, rows: packed.targets.count, into: base,
+                stride: configuration.vocabularySize)
+        }
+    }
+
+    private func labelled(_ batch: TokenBatch) throws(EngineError) -> PackedBatch {
+        let packed = try PackedBatch(batch, configuration: configuration)
+        guard !packed.targets.isEmpty else {
+            throw EngineError(
+                .invalidBatch, "none of the batch's \(batch.rows) rows has a label to predict",
+                hint: "Labels count from the second token of a row on; give rows that have some.")
+        }
+        return packed
+    }
+
+    /// Memory for a batch, and rotations up to its longest row.
+    private func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
+        let longest = packed.sequences.map { $0.position + $0.length }.max() ?? 1
+        if case .rotary(let embedding) = configuration.positions, (rotary?.length ?? 0) < longest {
+            rotary = try RotaryTable(
+                embedding, length: min(configuration.contextLength, max(longest, 2 * (rotary?.length ?? 128)))
+            )
+        }
+        var size = Activations.Size(
+            tokens: packed.tokens.count, predictors: packed.targets.count, longest: longest,
+            training: training)
+        if let activations, activations.fits(size) { return activations }
+        if let old = activations?.size, old.training == training {
+            size.tokens = max(size.tokens, old.tokens)
+            size.predictors = max(size.predictors, old.predictors)
+            size.longest = max(size.longest, old.longest)
+        }
+        activations = nil
+        let made = try Activations(configuration, size: size, threads: context.pool.threads)
+        activations = made
+        return made
+    }
+
+    /// Rotates queries and keys, or their gradients back.
+    func rotate(_ packed: PackedBatch, _ qkv: UnsafeMutablePointer<Float>, direction: Float) {
+        guard case .rotary(let embedding) = configuration.positions, let rotary else { return }
+        let width = configuration.qkvWidth
+        packed.positions.withUnsafeBufferPointer { positions in
+            guard let base = positions.baseAddress else { return }
+            nonisolated(unsafe) let positions = base
+            context.forRows(packed.tokens.count, width: width) { block in
+                context.kernels.pointee.rotary(
+                    qkv + block.lowerBound * width, width, rotary.cosines.base, rotary.sines.base,
+                    positions + block.lowerBound, block.count,
+                    configuration.heads + configuration.keyValueHeads,
+                    configuration.headSize, embedding.size, direction)
+            }
+        }
+    }
+
+    /// The attention of a batch.
+    func attention(_ packed: PackedBatch) -> Attention {
+        Attention(
+            heads: configuration.heads, keyValueHeads: configuration.keyValueHeads,
+            headSize: configuration.headSize,
+            scale: configuration.attentionScale, sequences: packed.sequences, tokens: packed.tokens.count)
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Unicode normalisation is the one thing here that FoundationEssentials does not offer.
+import Foundation
+
+/// The Unicode normalisation forms (UAX #15).
+enum CanonicalForm: String, Sendable {
+    case nfc = "NFC"
+    case nfd = "NFD"
+    case nfkc = "NFKC"
+    case nfkd = "NFKD"
+
+    /// `text` in this form.
+    func apply(to text: [UInt8]) -> [UInt8] {
+        // Every character before U+0300 is its own NFC, and every ASCII character its own any form.
+        let firstAffected: UInt8 = self == .nfc ? 0xCC : 0x80
+        guard text.contains(where: { $0 >= firstAffected }) else { return text }
+        let string = String(decoding: text, as: UTF8.self)
+        let result =
+            switch self {
+            case .nfc: string.precomposedStringWithCanonicalMapping
+            case .nfd: string.decomposedStringWithCanonicalMapping
+            case .nfkc: string.precomposedStringWithCompatibilityMapping
+            case .nfkd: string.decomposedStringWithCompatibilityMapping
+            }
+        return Array(result.utf8)
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// AdamW as torch.optim.AdamW computes it: decoupled decay on every parameter, then the bias-corrected step.
+///
+/// Loshchilov and Hutter 2019; epsilon is added after the bias correction. Results do not depend on the number
+/// of threads.
+package final class AdamW {
+    /// The rates of a run; constant unless the caller changes them between steps.
+    package struct Rates: Sendable, Hashable {
+        package var learningRate: Double
+        package var beta1: Double
+        package var beta2: Double
+        package var epsilon: Double
+        package var weightDecay: Double
+
+        /// PyTorch's defaults but for the learning rate.
+        package init(
+            learningRate: Double, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8,
+            weightDecay: Double = 0.01
+        ) {
+            self.learningRate = learningRate
+            self.beta1 = beta1
+            self.beta2 = beta2
+            self.epsilon = epsilon
+            self.weightDecay = weightDecay
+        }
+    }
+
+    /// The rates of the next step.
+    package var rates: Rates
+    /// How many steps were taken.
+    package private(set) var steps = 0
+    private let context: ComputeContext
+    private let first: FloatStorage
+    private let second: FloatStorage
+
+    /// An optimiser for `count` values, with zero moments.
+    ///
+    /// - Throws: ``EngineError`` with `.resources`.
+    package init(count: Int, rates: Rates, context: ComputeContext) throws(EngineError) {
+        self.rates = rates
+        self.context = context
+        first = try FloatStorage(count: count)
+        second = try FloatStorage(count: count)
+    }
+
+    /// Takes one step; `gradients` are left as they are.
+    package func step(_ parameters: FloatStorage, _ gradients: FloatStorage) {
+        precondition(
+            parameters.count == first.count && gradients.count == first.count,
+            "the optimiser has \(first.count) moments, not \(parameters.count)")
+        steps += 1
+        let correction1 = 1 - pow(rates.beta1, Double(steps))
+        let correction2 = 1 - pow(rates.beta2, Double(steps))
+        let constants = ck_adamw_step(
+            decay: Float(1 - rates.learningRate * rates.weightDecay), one_minus_beta1: Float(1 - rates.beta1),
+            beta2: Float(rates.beta2), one_minus_beta2: Float(1 - rates.beta2),
+            bias_correction2_sqrt: Float(correction2.squareRoot()), epsilon: Float(rates.epsilon),
+            negative_step_size: Float(-(rates.learningRate / correction1)))
+        context.forBlocks(of: 1 << 16, in: first.count) { block, _ in
+            let start = block.lowerBound
+            withUnsafePointer(to: constants) {
+                context.kernels.pointee.adamw(
+                    parameters.base + start, gradients.base + start, first.base + start, second.base + start,
+                    block.count, $0)
+            }
+        }
+    }
+}

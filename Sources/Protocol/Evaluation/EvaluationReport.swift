@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The figures of one job: the base, the result and, where given, the reference.
+package struct EvaluationReport: Codable, Hashable, Sendable {
+    /// The base version.
+    package var before: EvaluationFigures?
+    /// The result, read from the very bytes that are committed; for `evaluate` the version measured.
+    package var after: EvaluationFigures?
+    /// A version trained without the forgotten data.
+    package var reference: EvaluationFigures?
+
+    /// No figures yet.
+    package init(
+        before: EvaluationFigures? = nil, after: EvaluationFigures? = nil, reference: EvaluationFigures? = nil
+    ) {
+        self.before = before
+        self.after = after
+        self.reference = reference
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(before, forKey: .before)
+        try container.encode(after, forKey: .after)
+        try container.encode(reference, forKey: .reference)
+    }
+
+    enum CodingKeys: String, CodingKey { case before, after, reference }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Gate {
+    /// Judges the figures of a result.
+    ///
+    /// - Parameters:
+    ///   - before: The base version's figures; utility needs them.
+    ///   - after: The result's figures. A figure that is `null` fails its condition, for the reason it gives.
+    ///   - reference: The figures of a version that never saw the forgotten data; `~` needs them.
+    package func judge(
+        before: EvaluationFigures?, after: EvaluationFigures, reference: EvaluationFigures? = nil
+    ) -> GateVerdict {
+        GateVerdict(
+            conditions: conditions.map { $0.judge(before: before, after: after, reference: reference) })
+    }
+}
+
+extension GateCondition {
+    /// The verdict on this condition.
+    func judge(
+        before: EvaluationFigures?, after: EvaluationFigures, reference: EvaluationFigures?
+    ) -> GateConditionVerdict {
+        switch self {
+        case .forgetQuality(let label): return judgeForgetQuality(label, after)
+        case .privacyLeakage(let label): return judgePrivacy(label, after)
+        case .atMost(let figure, let bound):
+            guard let value = figure.value(in: after, before: before) else {
+                return unmeasured(figure, before, after)
+            }
+            return verdict(
+                .number(value), value <= bound,
+                by: "\(text(value)) is \(text(value - bound)) above \(text(bound))",
+                GateAdvice.lower(figure))
+        case .atLeast(let figure, let bound):
+            guard let value = figure.value(in: after, before: before) else {
+                return unmeasured(figure, before, after)
+            }
+            return verdict(
+                .number(value), value >= bound,
+                by: "\(text(value)) is \(text(bound - value)) below \(text(bound))",
+                GateAdvice.raise(figure))
+        case .near(let figure, let distance):
+            guard let value = figure.value(in: after, before: before) else {
+                return unmeasured(figure, before, after)
+            }
+            guard let goal = reference.flatMap({ figure.value(in: $0, before: before) }) else {
+                return verdict(
+                    .number(value), false, by: "\(name) of the reference was not measured",
+                    "Give a reference version that \(name) can be measured on")
+            }
+            // The tolerance is for decimal fractions that are none in binary: 0.31 is within 0.04 of 0.27.
+            let passed = abs(value - goal) <= distance + 1e-12
+            let side = value > goal ? "above" : "below"
+            return verdict(
+                .number(value), passed,
+                by: "\(text(value)) is \(text(abs(value - goal))) \(side) the reference's \(text(goal)), "
+                    + "\(text(abs(value - goal) - distance)) too far",
+                value > goal ? GateAdvice.lower(figure) : GateAdvice.raise(figure))
+        }
+    }
+
+    private func verdict(
+        _ measured: JSONValue, _ passed: Bool, by: @autoclosure () -> String,
+        _ advice: @autoclosure () -> String
+    ) -> GateConditionVerdict {
+        GateConditionVerdict(
+            name: name, required: required, measured: measured, passed: passed, by: passed ? nil : by(),
+            advice: passed ? nil : advice())
+    }
+
+    private func unmeasured(
+        _ figure: GateFigure, _ before: EvaluationFigures?, _ after: EvaluationFigures
+    ) -> GateConditionVerdict {
+        let reason = after.reasons[figure.reasonKey] ?? before?.reasons[figure.reasonKey]
+        return unmeasured(reason, of: figure.data)
+    }
+
+    private func unmeasured(_ reason: String?, of data: Set<GateData>) -> GateConditionVerdict {
+        let sets = data.map(\.rawValue).sorted().joined(separator: " and ")
+        return verdict(
+            .null, false, by: "\(name) was not measured: \(reason ?? "no reason was recorded")",
+            "Give \(sets) data that the model can be evaluated on")
+    }
+
+    private func judgeForgetQuality(_ label: ForgetQuality, _ after: EvaluationFigures)
+        -> GateConditionVerdict
+    {
+        guard let measured = after.forgetQuality else {
+            return unmeasured(after.reasons["forget_quality"], of: [.forget, .retain])
+        }
+        let bounds = label == .excellent ? ForgetQuality.excellentBounds : ForgetQuality.goodBounds
+        var misses: [String] = []
+        var advice: [String] = []
+        if let forget = after.forgetAccuracy, forget >= bounds.forget {
+            misses.append("forget accuracy \(text(forget)) must be below \(text(bounds.forget))")
+            advice.append(GateAdvice.lower(.forget))
+        }
+        if let retain = after.retainAccuracy, retain <= bounds.retain {
+            misses.append("retain accuracy \(text(retain)) must be above \(text(bounds.retain))")
+            advice.append(GateAdvice.raise(.retain))
+        }
+        return verdict(
+            .string(measured.rawValue), measured >= label, by: misses.joined(separator: "; "),
+            advice.joined(separator: "; "))
+    }
+
+    private func judgePrivacy(_ label: PrivacyLeakage, _ after: EvaluationFigures) -> GateConditionVerdict {
+        guard let measured = after.privacyLeakage, let auc = after.membershipInferenceAUC else {
+            return unmeasured(after.reasons["privacy_leakage"], of: [.forget, .holdout])
+        }
+        let bound = label == .minimal ? "0.05" : "0.15"
+        return verdict(
+            .string(measured.rawValue), measured >= label,
+            by:
+                "the membership inference AUC \(text(auc)) is \(text(abs(auc - 0.5))) from 0.5, which must be less than \(bound)",
+            auc > 0.5 ? GateAdvice.lower(.auc) : GateAdvice.raise(.auc))
+    }
+
+    /// A number for people: four decimals, without trailing zeros.
+    private func text(_ number: Double) -> String {
+        guard abs(number) < 1e12 else { return "\(number)" }
+        if number != 0, abs(number) < 5e-5 { return "\(number)" }
+        return "\((number * 10_000).rounded() / 10_000)"
+    }
+}
+
+/// What to try when a figure is on the wrong side of its bound.
+enum GateAdvice {
+    static func lower(_ figure: GateFigure) -> String {
+        switch figure {
+        case .forget:
+            "forget more: more epochs, a higher learning rate or alpha, or a larger scale of the task vector"
+        case .auc:
+            "forget rows are still easier than holdout rows: forget more, with more epochs or a higher learning rate"
+        case .retainLoss: "keep more: a lower alpha or learning rate, more retain rows, or --retain-loss kl"
+        case .forgetLoss: "forget less: fewer epochs, a lower learning rate, or a lower --max-forget-loss"
+        case .holdoutLoss: "disturb less: a lower learning rate, fewer epochs, or a lower alpha"
+        case .retain, .utility: "the model does better than allowed: check that the bound is the one meant"
+        }
+    }
+
+    static func raise(_ figure: GateFigure) -> String {
+        switch figure {
+        case .retain, .utility: "keep more: a lower alpha or learning rate, fewer epochs, or more retain rows"
+        case .auc:
+            "forget rows have become harder than holdout rows, which also tells them apart: stop earlier with "
+                + "--max-forget-loss near the holdout loss, or lower the learning rate"
+        case .forgetLoss: "forget more: more epochs, a higher learning rate or alpha"
+        case .forget: "forget less: fewer epochs, a lower learning rate or alpha, or --max-forget-loss"
+        case .retainLoss, .holdoutLoss:
+            "the loss is lower than allowed: check that the bound is the one meant"
+        }
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Decodes a `Decodable` type from a ``JSONValue`` and refuses members that the type does not read.
+///
+/// A request with a misspelled option must fail before it has any effect, so every object's members are
+/// held against the keys that its type asked for.
+package struct JSONValueDecoder {
+    /// Why a value does not fit a type: which member, and what was expected.
+    package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+        /// The member's path, such as `spec.parameters.epochs`; empty for the value itself.
+        package var field: String
+        /// What is wrong, in words.
+        package var reason: String
+
+        package var description: String { field.isEmpty ? reason : "\(field): \(reason)" }
+    }
+
+    /// Decodes `type` from `value`.
+    /// - Parameter allowUnknown: Whether members that the type does not know are ignored (results and
+    ///   events, which may grow) rather than refused (requests).
+    /// - Throws: ``Failure`` naming the member.
+    package static func decode<T: Decodable>(
+        _ type: T.Type, from value: JSONValue, allowUnknown: Bool = false
+    ) throws(Failure) -> T {
+        do {
+            return try Node(value: value, codingPath: [], allowUnknown: allowUnknown).unbox(type)
+        } catch let failure as Failure {
+            throw failure
+        } catch let error as DecodingError {
+            throw Failure(error)
+        } catch {
+            throw Failure(field: "", reason: "\(error)")
+        }
+    }
+}
+
+extension JSONValueDecoder.Failure {
+    fileprivate init(_ error: DecodingError) {
+        switch error {
+        case .keyNotFound(let key, let context):
+            self.init(field: path(context.codingPath + [key]), reason: "is missing")
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            self.init(field: path(context.codingPath), reason: context.debugDescription)
+        @unknown default:
+            self.init(field: "", reason: "does not decode")
+        }
+    }
+}
+
+private func path(_ keys: [any CodingKey]) -> String {
+    keys.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+}
+
+private struct IndexKey: CodingKey {
+    let intValue: Int?
+    var stringValue: String { "\(intValue ?? 0)" }
+    init(_ index: Int) { intValue = index }
+    init?(intValue: Int) { self.intValue = intValue }
+    init?(stringValue: String) { nil }
+}
+
+/// The keys that a type asked one object for.
+private final class AskedKeys {
+    var keys: Set<String> = []
+}
+
+private struct Node: Decoder {
+    let value: JSONValue
+    let codingPath: [any CodingKey]
+    let allowUnknown: Bool
+    let asked = AskedKeys()
+    var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+    func unbox<T: Decodable>(_ type: T.Type) throws -> T {
+        if type == JSONValue.self, let same = value as? T { return same }
+        let result = try T(from: self)
+        if !allowUnknown, let object = value.objectValue, !asked.keys.isEmpty || object.count > 0,
+            !(result is JSONValue), !asked.keys.contains("*")
+        {
+            if let unknown = object.keys.first(where: { !asked.keys.contains($0) }) {
+                throw JSONValueDecoder.Failure(
+                    field: path(codingPath + [StringKey(unknown)]),
+                    reason: "is not a known member" + suggestion(for: unknown, among: asked.keys))
+            }
+        }
+        return result
+    }
+
+    private func suggestion(for name: String, among known: Set<String>) -> String {
+        let names = known.sorted()
+        if let near = names.first(where: { editDistanceAtMostTwo($0, name) }) { return "; did you mean \"\(near)\"?" }
+        return names.isEmpty ? "" : "; known: \(names.joined(separator: ", "))"
+    }
+
+    func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        guard let object = value.objectValue else { throw mismatch("an object") }
+        return KeyedDecodingContainer(Keyed<Key>(object: object, node: self))
+    }
+
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        guard let elements = value.arrayValue else { throw mismatch("an array") }
+        return Unkeyed(elements: elements, node: self)
+    }
+
+    func singleValueContainer() throws -> any SingleValueDecodingContainer { Single(node: self) }
+
+    func mismatch(_ wanted: String) -> JSONValueDecoder.Failure {
+        JSONValueDecoder.Failure(field: path(codingPath), reason: "must be \(wanted), not \(value.kindName)")
+    }
+
+    func integer<T: FixedWidthInteger>(_ type: T.Type) throws -> T {
+        guard let integer = value.integerValue else { throw mismatch("an integer") }
+        guard let result = T(exactly: integer) else {
+            throw JSONValueDecoder.Failure(
+                field: path(codingPath), reason: "must be between \(T.min) and \(T.max), not \(integer)")
+        }
+        return result
+    }
+
+    func child(_ value: JSONValue, _ key: any CodingKey) -> Node {
+        Node(value: value, codingPath: codingPath + [key], allowUnknown: allowUnknown)
+    }
+}
+
+private struct StringKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(_ string: String) { stringValue = string }
+    init?(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}
+
+/// Whether one name becomes the other by at most two insertions, deletions or replacements.
+package func editDistanceAtMostTwo(_ left: String, _ right: String) -> Bool {
+    let a = Array(left.utf8)
+    let b = Array(right.utf8)
+    if abs(a.count - b.count) > 2 || max(a.count, b.count) > 64 { return false }
+    var row = Array(0...b.count)
+    for i in 1...max(a.count, 1) where i <= a.count {
+        var diagonal = row[0]
+        row[0] = i
+        for j in 1...max(b.count, 1) where j <= b.count {
+            let old = row[j]
+            row[j] = min(old + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1))
+            diagonal = old
+        }
+    }
+    return row[b.count] <= 2
+}
+
+private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
+    let object: JSONObject
+    let node: Node
+    var codingPath: [any CodingKey] { node.codingPath }
+    var allKeys: [Key] {
+        // A type that lists the keys reads a map: all of them are known.
+        node.asked.keys.insert("*")
+        return object.keys.compactMap { Key(stringValue: $0) }
+    }
+
+    func contains(_ key: Key) -> Bool {
+        node.asked.keys.insert(key.stringValue)
+        return object[key.stringValue] != nil
+    }
+
+    func decodeNil(forKey key: Key) throws -> Bool {
+        node.asked.keys.insert(key.stringValue)
+        return object[key.stringValue]?.isNull ?? true
+    }
+
+    private func value(_ key: Key) throws -> Node {
+        node.asked.keys.insert(key.stringValue)
+        guard let value = object[key.stringValue] else {
+            throw JSONValueDecoder.Failure(field: path(codingPath + [key]), reason: "is missing")
+        }
+        return node.child(value, key)
+    }
+
+    func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T { try value(key).unbox(type) }
+    func nestedContainer<Nested: CodingKey>(
+        keyedBy type: Nested.Type, forKey key: Key
+    ) throws -> KeyedDecodingContainer<Nested> { try value(key).container(keyedBy: type) }
+    func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer {
+        try value(key).unkeyedContainer()
+    }
+    func superDecoder() throws -> any Decoder { node }
+    func superDecoder(forKey key: Key) throws -> any Decoder { try value(key) }
+}
+
+private struct Unkeyed: UnkeyedDecodingContainer {
+    let elements: [JSONValue]
+    let node: Node
+    var currentIndex = 0
+    var codingPath: [any CodingKey] { node.codingPath }
+    var count: Int? { elements.count }
+    var isAtEnd: Bool { currentIndex >= elements.count }
+
+    private mutating func next() throws -> Node {
+        guard currentIndex < elements.count else { throw node.mismatch("a longer array") }
+        defer { currentIndex += 1 }
+        return node.child(elements[currentIndex], IndexKey(currentIndex))
+    }
+
+    mutating func decodeNil() throws -> Bool {
+        guard currentIndex < elements.count, elements[currentIndex].isNull else { return false }
+        currentIndex += 1
+        return true
+    }
+    mutating func decode<T: Decodable>(_ type: T.Type) throws -> T { try next().unbox(type) }
+    mutating func nestedContainer<Nested: CodingKey>(
+        keyedBy type: Nested.Type
+    ) throws -> KeyedDecodingContainer<Nested> { try next().container(keyedBy: type) }
+    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer { try next().unkeyedContainer() }
+    mutating func superDecoder() throws -> any Decoder { try next() }
+}
+
+private struct Single: SingleValueDecodingContainer {
+    let node: Node
+    var codingPath: [any CodingKey] { node.codingPath }
+
+    func decodeNil() -> Bool { node.value.isNull }
+    func decode(_ type: Bool.Type) throws -> Bool {
+        guard let value = node.value.boolValue else { throw node.mismatch("true or false") }
+        return value
+    }
+    func decode(_ type: String.Type) throws -> String {
+        guard let value = node.value.stringValue else { throw node.mismatch("a string") }
+        return value
+    }
+    func decode(_ type: Double.Type) throws -> Double {
+        guard let value = node.value.doubleValue else { throw node.mismatch("a number") }
+        return value
+    }
+    func decode(_ type: Float.Type) throws -> Float { Float(try decode(Double.self)) }
+    func decode(_ type: Int.Type) throws -> Int { try node.integer(type) }
+    func decode(_ type: Int8.Type) throws -> Int8 { try node.integer(type) }
+    func decode(_ type: Int16.Type) throws -> Int16 { try node.integer(type) }
+    func decode(_ type: Int32.Type) throws -> Int32 { try node.integer(type) }
+    func decode(_ type: Int64.Type) throws -> Int64 { try node.integer(type) }
+    func decode(_ type: UInt.Type) throws -> UInt { try node.integer(type) }
+    func decode(_ type: UInt8.Type) throws -> UInt8 { try node.integer(type) }
+    func decode(_ type: UInt16.Type) throws -> UInt16 { try node.integer(type) }
+    func decode(_ type: UInt32.Type) throws -> UInt32 { try node.integer(type) }
+    func decode(_ type: UInt64.Type) throws -> UInt64 { try node.integer(type) }
+    func decode<T: Decodable>(_ type: T.Type) throws -> T { try node.unbox(type) }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a job failed: a stable kind for programs, a sentence and a remedy for people.
+package struct JobFailure: Error, Codable, Hashable, Sendable {
+    /// Stable names; clients must accept ones that they do not know.
+    package struct Kind: RawRepresentable, Codable, Hashable, Sendable {
+        package var rawValue: String
+        package init(rawValue: String) { self.rawValue = rawValue }
+
+        /// The data do not fit the model or the rules.
+        package static let badInput = Kind(rawValue: "bad-input")
+        /// The edit left every byte as it was.
+        package static let noOp = Kind(rawValue: "no-op")
+        /// A loss became NaN or infinite.
+        package static let diverged = Kind(rawValue: "diverged")
+        /// The architecture cannot be trained.
+        package static let unsupported = Kind(rawValue: "unsupported")
+        /// The disk is full or a file operation failed.
+        package static let storage = Kind(rawValue: "storage")
+        /// Stored bytes do not match their hash.
+        package static let integrity = Kind(rawValue: "integrity")
+        /// The descriptors of an import or export are gone.
+        package static let sourceGone = Kind(rawValue: "source-gone")
+        /// The worker was killed or crashed.
+        package static let workerDied = Kind(rawValue: "worker-died")
+        /// The job needs more memory than there can be.
+        package static let memory = Kind(rawValue: "memory")
+        /// A version, dataset or model that the job needs is gone.
+        package static let missing = Kind(rawValue: "missing")
+        /// Anything else: a fault of this software.
+        package static let `internal` = Kind(rawValue: "internal")
+    }
+
+    /// The kind.
+    package var kind: Kind
+    /// What happened, naming the thing and the rule.
+    package var message: String
+    /// What to do about it.
+    package var hint: String?
+
+    /// A failure from its parts.
+    package init(_ kind: Kind, _ message: String, hint: String? = nil) {
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+    }
+}

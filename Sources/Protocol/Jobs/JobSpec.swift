@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything a client asks for in one job; immutable once submitted.
+///
+/// Datasets are named by the SHA-256 of their text and must have been uploaded before.
+package struct JobSpec: Codable, Hashable, Sendable {
+    /// What to do.
+    package var kind: JobKind
+    /// The model; `MODEL@vN` fixes the base, `MODEL` means the head when the job starts. `nil` only for `verify`.
+    package var model: VersionReference?
+    /// What to forget.
+    package var forget: Digest?
+    /// What to keep; for `finetune` the data to learn.
+    package var retain: Digest?
+    /// Comparable data that the model never saw: non-members for membership inference.
+    package var holdout: Digest?
+    /// A version trained without the forgotten data, measured beside the result.
+    package var reference: VersionReference?
+    /// The conditions that the result must meet to become head.
+    package var gate: String?
+    /// Whether to measure before and after; `nil` means yes where a forget or retain set is given.
+    package var evaluate: Bool?
+    /// The seed of data order and random numbers.
+    package var seed: UInt64?
+    /// −100 to 100; higher runs first.
+    package var priority: Int?
+    /// Jobs that must end first.
+    package var after: [Dependency]?
+    /// Earliest start, RFC 3339.
+    package var at: Timestamp?
+    /// Whether to wait for `job.release`.
+    package var hold: Bool?
+    /// Idempotency key: the same key and body name the same job.
+    package var key: String?
+    /// Free labels.
+    package var labels: [String: String]?
+    /// Free text for people, such as the number of a request.
+    package var note: String?
+    /// What the kind needs beyond the above.
+    package var parameters: JobParameters?
+
+    /// A specification with only the members that every job has.
+    package init(kind: JobKind, model: VersionReference? = nil, parameters: JobParameters? = nil) {
+        self.kind = kind
+        self.model = model
+        self.parameters = parameters
+    }
+}

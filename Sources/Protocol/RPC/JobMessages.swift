@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `job.submit`.
+package struct JobSubmitParams: Codable, Hashable, Sendable {
+    package var spec: JobSpec
+    /// Whether to validate and estimate only.
+    package var dryRun: Bool?
+    /// A submission.
+    package init(spec: JobSpec, dryRun: Bool? = nil) {
+        self.spec = spec
+        self.dryRun = dryRun
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case spec
+        case dryRun = "dry_run"
+    }
+}
+
+/// The result of `job.submit`.
+package struct JobSubmitResult: Codable, Hashable, Sendable {
+    /// The job; absent for a dry run.
+    package var job: Job?
+    /// Whether an earlier job with the same key was found instead of making one.
+    package var existing: Bool
+    /// What the job is expected to need.
+    package var estimate: JobEstimate
+    package var warnings: [String]
+    /// A result.
+    package init(job: Job?, existing: Bool, estimate: JobEstimate, warnings: [String]) {
+        self.job = job
+        self.existing = existing
+        self.estimate = estimate
+        self.warnings = warnings
+    }
+}
+
+/// What a job is expected to need.
+package struct JobEstimate: Codable, Hashable, Sendable {
+    /// Peak resident memory, bytes.
+    package var memory: Int64
+    /// New bytes on disk at most.
+    package var disk: Int64
+    /// Wall time on this machine, seconds; a rough figure, `null` when there is no ground for one.
+    package var seconds: Double?
+    /// Optimiser steps, for training.
+    package var steps: Int?
+    /// An estimate.
+    package init(memory: Int64, disk: Int64, seconds: Double?, steps: Int?) {
+        self.memory = memory
+        self.disk = disk
+        self.seconds = seconds
+        self.steps = steps
+    }
+}
+
+/// Names one job.
+package struct JobParams: Codable, Hashable, Sendable {
+    package var job: JobID
+    /// A name.
+    package init(job: JobID) { self.job = job }
+}
+
+/// `job.list`: newest last.
+package struct JobListParams: Codable, Hashable, Sendable {
+    package var states: [JobState]?
+    package var model: ModelName?
+    /// Whether interactive jobs are listed too.
+    package var all: Bool?
+    /// At most this many of the newest; default 100.
+    package var limit: Int?
+    /// Only jobs with smaller numbers.
+    package var before: JobID?
+    /// A query.
+    package init(
+        states: [JobState]? = nil, model: ModelName? = nil, all: Bool? = nil, limit: Int? = nil, before: JobID? = nil
+    ) {
+        self.states = states
+        self.model = model
+        self.all = all
+        self.limit = limit
+        self.before = before
+    }
+}
+
+/// `job.cancel`.
+package struct JobCancelParams: Codable, Hashable, Sendable {
+    package var job: JobID
+    /// Whether the worker is killed at once instead of being asked first.
+    package var force: Bool?
+    /// A wish.
+    package init(job: JobID, force: Bool? = nil) {
+        self.job = job
+        self.force = force
+    }
+}
+
+/// The result of `job.cancel`.
+package struct JobCancelResult: Codable, Hashable, Sendable {
+    package var job: JobID
+    package var state: JobState
+    /// Whether the job had ended, or its cancellation had been asked for, before.
+    package var already: Bool
+    /// A result.
+    package init(job: JobID, state: JobState, already: Bool) {
+        self.job = job
+        self.state = state
+        self.already = already
+    }
+}
+
+/// `job.log`: lines after line `after`.
+package struct JobLogParams: Codable, Hashable, Sendable {
+    package var job: JobID
+    /// Default 0: from the beginning.
+    package var after: Int64?
+    /// Default 1000.
+    package var limit: Int?
+    /// A query.
+    package init(job: JobID, after: Int64? = nil, limit: Int? = nil) {
+        self.job = job
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// One line of a job's log.
+package struct LogLine: Codable, Hashable, Sendable {
+    /// Counts from 1 within the job.
+    package var line: Int64
+    package var time: Timestamp
+    /// `info`, `notice`, `warning`, `error`.
+    package var level: String
+    package var message: String
+    /// A line.
+    package init(line: Int64, time: Timestamp, level: String, message: String) {
+        self.line = line
+        self.time = time
+        self.level = level
+        self.message = message
+    }
+}
+
+/// The result of `job.log`.
+package struct JobLogResult: Codable, Hashable, Sendable {
+    package var lines: [LogLine]
+    /// The `after` of the next page; absent at the end.
+    package var next: Int64?
+    /// A page.
+    package init(lines: [LogLine], next: Int64?) {
+        self.lines = lines
+        self.next = next
+    }
+}
+
+/// The queue as a whole.
+package struct QueueStatus: Codable, Hashable, Sendable {
+    /// Whether no queued job is started.
+    package var paused: Bool
+    /// Jobs by state; terminal states are left out.
+    package var jobs: [String: Int]
+    /// The running ones.
+    package var running: [JobID]
+    /// A status.
+    package init(paused: Bool, jobs: [String: Int], running: [JobID]) {
+        self.paused = paused
+        self.jobs = jobs
+        self.running = running
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The methods of the protocol. The doc comment of each names its parameters and result.
+package enum Method: String, Codable, Sendable, CaseIterable {
+    /// ``SessionHelloParams`` → ``SessionHelloResult``
+    case sessionHello = "session.hello"
+    /// ``NoParams`` → ``PingResult``; served out of band
+    case systemPing = "system.ping"
+    /// ``NoParams`` → ``SystemInfo``
+    case systemInfo = "system.info"
+    /// ``NoParams`` → the list of methods with their roles
+    case systemSchema = "system.schema"
+    /// ``SubscribeParams`` → ``SubscribeResult``, then notifications `event`
+    case eventsSubscribe = "events.subscribe"
+    /// ``BlobBeginParams`` → ``BlobBeginResult``
+    case blobBegin = "blob.begin"
+    /// ``BlobChunkParams`` → ``BlobChunkResult``
+    case blobChunk = "blob.chunk"
+    /// ``BlobCommitParams`` → ``DatasetSummary``
+    case blobCommit = "blob.commit"
+    /// ``NoParams`` → [``DatasetSummary``]
+    case datasetList = "dataset.list"
+    /// ``DatasetParams`` → ``DatasetSummary``
+    case datasetShow = "dataset.show"
+    /// ``TransferOpenParams`` → ``TransferOpenResult``
+    case transferOpen = "transfer.open"
+    /// ``JobSubmitParams`` → ``JobSubmitResult``
+    case jobSubmit = "job.submit"
+    /// ``JobListParams`` → [``Job``]
+    case jobList = "job.list"
+    /// ``JobParams`` → ``Job``
+    case jobShow = "job.show"
+    /// ``JobCancelParams`` → ``JobCancelResult``; accepted out of band
+    case jobCancel = "job.cancel"
+    /// ``JobParams`` → ``Job``
+    case jobRetry = "job.retry"
+    /// ``JobParams`` → ``Job``
+    case jobHold = "job.hold"
+    /// ``JobParams`` → ``Job``
+    case jobRelease = "job.release"
+    /// ``JobLogParams`` → ``JobLogResult``
+    case jobLog = "job.log"
+    /// ``NoParams`` → [``ModelSummary``]
+    case modelList = "model.list"
+    /// ``ModelParams`` → ``ModelDetail``
+    case modelShow = "model.show"
+    /// ``ModelParams`` → [``VersionSummary``]
+    case modelHistory = "model.history"
+    /// ``VersionParams`` → ``VersionFiles``
+    case modelFiles = "model.files"
+    /// ``RollbackParams`` → ``HeadMove``
+    case modelRollback = "model.rollback"
+    /// ``PromoteParams`` → ``HeadMove``
+    case modelPromote = "model.promote"
+    /// ``NoParams`` → ``StoreStatus``
+    case storeStatus = "store.status"
+    /// ``StoreGCParams`` → ``StoreGCResult``
+    case storeGC = "store.gc"
+    /// ``NoParams`` → ``QueueStatus``
+    case queueStatus = "queue.status"
+    /// ``NoParams`` → ``QueueStatus``
+    case queuePause = "queue.pause"
+    /// ``NoParams`` → ``QueueStatus``
+    case queueResume = "queue.resume"
+    /// ``AuditLogParams`` → [``AuditRow``]
+    case auditLog = "audit.log"
+    /// ``NoParams`` → ``AuditVerifyResult``
+    case auditVerify = "audit.verify"
+
+    /// The least role that may call it.
+    package var role: Role {
+        switch self {
+        case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList, .datasetShow,
+            .jobList, .jobShow, .jobLog, .modelList, .modelShow, .modelHistory, .modelFiles, .storeStatus,
+            .queueStatus, .auditLog, .auditVerify:
+            .viewer
+        case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobCancel, .jobRetry, .jobHold,
+            .jobRelease, .modelRollback, .modelPromote, .storeGC, .queuePause, .queueResume:
+            .operator_
+        }
+    }
+
+    /// Whether the request changes anything: such requests of one connection run in the order they came.
+    package var mutates: Bool { role != .viewer }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names one model.
+package struct ModelParams: Codable, Hashable, Sendable {
+    package var model: ModelName
+    /// A name.
+    package init(model: ModelName) { self.model = model }
+}
+
+/// Names one version; without `@vN` the head.
+package struct VersionParams: Codable, Hashable, Sendable {
+    package var version: VersionReference
+    /// A name.
+    package init(version: VersionReference) { self.version = version }
+}
+
+/// A model in a list.
+package struct ModelSummary: Codable, Hashable, Sendable {
+    package var model: ModelName
+    /// The version that users get; `null` before the first is committed.
+    package var head: VersionNumber?
+    /// The head's digest.
+    package var digest: Digest?
+    package var versions: Int
+    package var candidates: Int
+    /// The head's size, bytes.
+    package var bytes: Int64
+    package var architecture: String?
+    package var created: Timestamp
+    /// A summary.
+    package init(
+        model: ModelName, head: VersionNumber?, digest: Digest?, versions: Int, candidates: Int, bytes: Int64,
+        architecture: String?, created: Timestamp
+    ) {
+        self.model = model
+        self.head = head
+        self.digest = digest
+        self.versions = versions
+        self.candidates = candidates
+        self.bytes = bytes
+        self.architecture = architecture
+        self.created = created
+    }
+}
+
+/// A version in a model's history.
+package struct VersionSummary: Codable, Hashable, Sendable {
+    package var version: VersionNumber
+    package var parent: VersionNumber?
+    /// The job that made it.
+    package var job: JobID?
+    package var kind: JobKind?
+    package var created: Timestamp
+    /// Whether it is the head now.
+    package var head: Bool
+    /// Whether its gate was refused or its base was not head.
+    package var candidate: Bool
+    package var digest: Digest
+    package var bytes: Int64
+    package var note: String?
+    /// A summary.
+    package init(
+        version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp, head: Bool,
+        candidate: Bool, digest: Digest, bytes: Int64, note: String?
+    ) {
+        self.version = version
+        self.parent = parent
+        self.job = job
+        self.kind = kind
+        self.created = created
+        self.head = head
+        self.candidate = candidate
+        self.digest = digest
+        self.bytes = bytes
+        self.note = note
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case version, parent, job, kind, created, head, candidate, digest, bytes, note
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(version, forKey: .version)
+        try container.encode(parent, forKey: .parent)
+        try container.encode(job, forKey: .job)
+        try container.encode(kind, forKey: .kind)
+        try container.encode(created, forKey: .created)
+        try container.encode(head, forKey: .head)
+        try container.encode(candidate, forKey: .candidate)
+        try container.encode(digest, forKey: .digest)
+        try container.encode(bytes, forKey: .bytes)
+        try container.encode(note, forKey: .note)
+    }
+}
+
+/// One move of a head.
+package struct HeadMove: Codable, Hashable, Sendable {
+    package var model: ModelName
+    package var from: VersionNumber?
+    package var to: VersionNumber
+    package var time: Timestamp
+    /// The user who moved it.
+    package var who: Int
+    /// `job 7`, `rollback`, or the reason given with `promote`.
+    package var why: String
+    /// The jobs whose results are no longer in the head (for a rollback).
+    package var undone: [JobID]
+    /// A move.
+    package init(
+        model: ModelName, from: VersionNumber?, to: VersionNumber, time: Timestamp, who: Int, why: String,
+        undone: [JobID]
+    ) {
+        self.model = model
+        self.from = from
+        self.to = to
+        self.time = time
+        self.who = who
+        self.why = why
+        self.undone = undone
+    }
+}
+
+/// A model with its versions and its head's moves.
+package struct ModelDetail: Codable, Hashable, Sendable {
+    package var summary: ModelSummary
+    package var versions: [VersionSummary]
+    package var moves: [HeadMove]
+    package var files: [FileSummary]
+    /// A detail.
+    package init(summary: ModelSummary, versions: [VersionSummary], moves: [HeadMove], files: [FileSummary]) {
+        self.summary = summary
+        self.versions = versions
+        self.moves = moves
+        self.files = files
+    }
+
+    enum CodingKeys: String, CodingKey { case versions, moves, files }
+
+    package init(from decoder: any Decoder) throws {
+        summary = try ModelSummary(from: decoder)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        versions = try container.decode([VersionSummary].self, forKey: .versions)
+        moves = try container.decode([HeadMove].self, forKey: .moves)
+        files = try container.decode([FileSummary].self, forKey: .files)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        // One flat object: the summary's members and the lists beside them.
+        try summary.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(versions, forKey: .versions)
+        try container.encode(moves, forKey: .moves)
+        try container.encode(files, forKey: .files)
+    }
+}
+
+/// A file of a version.
+package struct FileSummary: Codable, Hashable, Sendable {
+    package var path: String
+    package var size: Int64
+    package var sha256: Digest
+    /// Permission bits.
+    package var mode: Int
+    /// A file.
+    package init(path: String, size: Int64, sha256: Digest, mode: Int) {
+        self.path = path
+        self.size = size
+        self.sha256 = sha256
+        self.mode = mode
+    }
+}
+
+/// The files of one version.
+package struct VersionFiles: Codable, Hashable, Sendable {
+    package var model: ModelName
+    package var version: VersionNumber
+    package var digest: Digest
+    package var files: [FileSummary]
+    /// A list.
+    package init(model: ModelName, version: VersionNumber, digest: Digest, files: [FileSummary]) {
+        self.model = model
+        self.version = version
+        self.digest = digest
+        self.files = files
+    }
+}
+
+/// `model.rollback`.
+package struct RollbackParams: Codable, Hashable, Sendable {
+    package var model: ModelName
+    package var to: VersionNumber
+    package var reason: String?
+    /// A wish.
+    package init(model: ModelName, to: VersionNumber, reason: String? = nil) {
+        self.model = model
+        self.to = to
+        self.reason = reason
+    }
+}
+
+/// `model.promote`: makes a kept version the head.
+package struct PromoteParams: Codable, Hashable, Sendable {
+    package var version: VersionReference
+    package var reason: String
+    /// A wish.
+    package init(version: VersionReference, reason: String) {
+        self.version = version
+        self.reason = reason
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the store holds.
+package struct StoreStatus: Codable, Hashable, Sendable {
+    /// Bytes of every live version, counted once per distinct chunk.
+    package var rawBytes: Int64
+    /// Bytes of their objects on disk.
+    package var storedBytes: Int64
+    /// Distinct objects of live versions and datasets.
+    package var objects: Int
+    package var versions: Int
+    package var models: Int
+    package var datasets: Int
+    /// Objects that no live version uses.
+    package var garbageObjects: Int
+    /// Their bytes on disk.
+    package var garbageBytes: Int64
+    /// Free bytes of the file system.
+    package var freeBytes: Int64
+    /// A status.
+    package init(
+        rawBytes: Int64, storedBytes: Int64, objects: Int, versions: Int, models: Int, datasets: Int,
+        garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64
+    ) {
+        self.rawBytes = rawBytes
+        self.storedBytes = storedBytes
+        self.objects = objects
+        self.versions = versions
+        self.models = models
+        self.datasets = datasets
+        self.garbageObjects = garbageObjects
+        self.garbageBytes = garbageBytes
+        self.freeBytes = freeBytes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case rawBytes = "raw_bytes"
+        case storedBytes = "stored_bytes"
+        case objects, versions, models, datasets
+        case garbageObjects = "garbage_objects"
+        case garbageBytes = "garbage_bytes"
+        case freeBytes = "free_bytes"
+    }
+}
+
+/// `store.gc`.
+package struct StoreGCParams: Codable, Hashable, Sendable {
+    package var dryRun: Bool?
+    /// A wish.
+    package init(dryRun: Bool? = nil) { self.dryRun = dryRun }
+    enum CodingKeys: String, CodingKey { case dryRun = "dry_run" }
+}
+
+/// What a collection freed, or would free.
+package struct StoreGCResult: Codable, Hashable, Sendable {
+    package var objects: Int
+    package var bytes: Int64
+    package var dryRun: Bool
+    /// A result.
+    package init(objects: Int, bytes: Int64, dryRun: Bool) {
+        self.objects = objects
+        self.bytes = bytes
+        self.dryRun = dryRun
+    }
+    enum CodingKeys: String, CodingKey {
+        case objects, bytes
+        case dryRun = "dry_run"
+    }
+}
+
+/// `audit.log`: the newest rows, oldest first.
+package struct AuditLogParams: Codable, Hashable, Sendable {
+    /// Only rows from this number on.
+    package var since: Int64?
+    /// Default 100.
+    package var limit: Int?
+    /// A query.
+    package init(since: Int64? = nil, limit: Int? = nil) {
+        self.since = since
+        self.limit = limit
+    }
+}
+
+/// One row of the audit log: who did what. `hash` = SHA-256(0x00 ‖ `previous` ‖ canonical JSON of the rest).
+package struct AuditRow: Codable, Hashable, Sendable {
+    package var seq: Int64
+    package var time: Timestamp
+    /// The user; −1 for the daemon itself.
+    package var actor: Int
+    package var action: String
+    package var body: JSONValue
+    package var previous: Digest
+    package var hash: Digest
+    /// A row.
+    package init(
+        seq: Int64, time: Timestamp, actor: Int, action: String, body: JSONValue, previous: Digest, hash: Digest
+    ) {
+        self.seq = seq
+        self.time = time
+        self.actor = actor
+        self.action = action
+        self.body = body
+        self.previous = previous
+        self.hash = hash
+    }
+}
+
+/// Whether the chain holds.
+package struct AuditVerifyResult: Codable, Hashable, Sendable {
+    package var valid: Bool
+    package var rows: Int64
+    /// The newest row's hash.
+    package var head: Digest?
+    /// The first row that does not fit.
+    package var brokenAt: Int64?
+    /// A result.
+    package init(valid: Bool, rows: Int64, head: Digest?, brokenAt: Int64?) {
+        self.valid = valid
+        self.rows = rows
+        self.head = head
+        self.brokenAt = brokenAt
+    }
+    enum CodingKeys: String, CodingKey {
+        case valid, rows, head
+        case brokenAt = "broken_at"
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// All of a job for people.
+enum JobDetail {
+    /// What was asked, then what came of it.
+    static func text(_ job: Job, _ output: Output) -> String {
+        var text = JobText.headline(job, output) + "\n\n" + asked(job)
+        if let progress = job.progress, !job.state.isTerminal {
+            text += "\n" + ProgressText.line(progress) + "\n"
+        }
+        if let training = job.training, !training.isEmpty {
+            text += "\n" + training.map { ProgressText.epoch($0) + "\n" }.joined()
+        }
+        if let evaluation = job.evaluation {
+            text += "\n" + JobText.figures(evaluation, kind: job.kind, output)
+        }
+        if let gate = job.gate { text += "\n" + JobText.verdict(gate, output) }
+        for warning in job.warnings { text += "\nwarning: \(Text.safe(warning))\n" }
+        if let error = job.error {
+            text +=
+                "\n\(output.styled("failed", .red)) (\(Text.safe(error.kind.rawValue))): \(Text.safe(error.message))\n"
+            if let hint = error.hint { text += "  \(Text.safe(hint))\n" }
+        }
+        if job.state.isTerminal { text += "\n" + JobText.consequence(job) + "\n" }
+        return text
+    }
+
+    /// What was asked and when, a line each.
+    static func asked(_ job: Job) -> String {
+        var lines: [(String, String)] = []
+        let spec = job.spec
+        if let model = spec.model { lines.append(("model", "\(model)")) }
+        for (name, set) in [("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout)] {
+            if let set { lines.append((name, "dataset \(set.short)…")) }
+        }
+        if let reference = spec.reference { lines.append(("reference", "\(reference)")) }
+        if let gate = spec.gate { lines.append(("gate", gate)) }
+        if let parameters = spec.parameters, let value = try? JSONValue(encoding: parameters),
+            let object = value.objectValue
+        {
+            let shown = object.members.map {
+                "\($0.key)=\($0.value.stringValue.map { String($0.prefix(60)) } ?? $0.value.serializedString())"
+            }
+            lines.append(("parameters", shown.joined(separator: " ")))
+        }
+        if let seed = spec.seed { lines.append(("seed", "\(seed)")) }
+        if !job.after.isEmpty {
+            lines.append(
+                ("after", job.after.map { "\($0.job):\($0.condition.rawValue)" }.joined(separator: ", ")))
+        }
+        if job.priority != 0 { lines.append(("priority", "\(job.priority)")) }
+        if !job.labels.isEmpty {
+            lines.append(
+                (
+                    "labels",
+                    job.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(
+                        separator: " ")
+                ))
+        }
+        if let note = job.note { lines.append(("note", note)) }
+        lines.append(("submitted", "\(Text.relative(job.created)) by user \(job.submitter)"))
+        if let at = job.at, !job.state.isTerminal {
+            lines.append(("not before", "\(at) (\(Text.relative(at)))"))
+        }
+        if let started = job.started {
+            lines.append(("started", "\(Text.relative(started)), attempt \(job.attempt)"))
+        }
+        if let finished = job.finished { lines.append(("ended", Text.relative(finished))) }
+        if let digest = job.digest { lines.append(("digest", digest.hex)) }
+        return lines.map {
+            "  \($0)\(String(repeating: " ", count: max(1, 12 - $0.count)))\(Text.safe($1))\n"
+        }.joined()
+    }
+}

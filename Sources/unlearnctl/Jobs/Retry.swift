@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `retry`.
+struct Retry: JobAction {
+    static let configuration = CommandConfiguration(
+        commandName: "retry", abstract: "Queue jobs again that failed, were cancelled or lost.")
+    static let method = Method.jobRetry
+
+    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @OptionGroup(title: "Global") var options: GlobalOptions
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `model export`.
+struct ModelExport: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write a version's files to a new directory, byte for byte.",
+        discussion: """
+            The files are written beside DIR, read back and held against the version's SHA-256 sums; only then they take \
+            DIR's place.
+            """)
+    @Argument(help: "The version, MODEL[@vN]; the head without @vN.", transform: Arguments.version)
+    var version: VersionReference
+    @Argument(help: "The directory: one that does not exist yet, or an empty one.", completion: .directory)
+    var directory: String
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) {
+        let output = session.output
+        let interrupts = Interrupts()
+        let target = try ExportTarget(directory)
+        let content = try session.call(.modelFiles, VersionParams(version: version), as: VersionFiles.self)
+        var parameters = JobParameters()
+        parameters.transfer = try DescriptorSender.send(.export, content.files.map(\.path), session) {
+            (index: Int) throws(ClientError) -> Descriptor in try target.create(content.files[index].path)
+        }
+        // The version is named by number: the head may move between the two requests.
+        let fixed = VersionReference(model: content.model, version: content.version)
+        let raw = try session.perform(JobSpec(kind: .export, model: fixed, parameters: parameters)).raw
+        for (index, file) in content.files.enumerated() {
+            if interrupts.isPending { throw ClientError(.detached, "interrupted; nothing was written") }
+            output.progress("checking \(Text.safe(file.path))  \(index + 1)/\(content.files.count)")
+            try target.verify(file)
+        }
+        try target.publish()
+        output.progress("")
+        if output.isJSON { return output.json(raw) }
+        let bytes = content.files.reduce(0) { $0 + $1.size }
+        output.data(
+            output.isQuiet
+                ? directory
+                : "\(fixed) is in \(Text.safe(directory)): \(Text.count(content.files.count, "file")), \(Text.bytes(bytes)), every SHA-256 checked"
+        )
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `model history`.
+struct ModelHistory: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "history", abstract: "List a model's versions, oldest first.")
+    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) {
+        let raw = try session.call(.modelHistory, ModelParams(model: model))
+        if session.output.isJSON { return session.output.json(raw) }
+        let versions = try Session.decode([VersionSummary].self, raw)
+        if session.output.isQuiet {
+            return versions.forEach { session.output.data("\(model)@\($0.version)") }
+        }
+        session.output.table(VersionTable.table(versions))
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `model show`.
+struct ModelShow: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a model: its versions, the moves of its head, the head's files.")
+    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) {
+        let raw = try session.call(.modelShow, ModelParams(model: model))
+        let output = session.output
+        if output.isJSON { return output.json(raw) }
+        // On the wire the list of versions stands where a summary counts them.
+        var object = raw.objectValue ?? JSONObject()
+        let versions = try Session.decode([VersionSummary].self, raw["versions"] ?? .null)
+        object["versions"] = .integer(Int64(versions.count))
+        let summary = try Session.decode(ModelSummary.self, .object(object))
+        let moves = try Session.decode([HeadMove].self, raw["moves"] ?? .array([]))
+        let files = try Session.decode([FileSummary].self, raw["files"] ?? .array([]))
+        if output.isQuiet { return output.data(summary.model.text) }
+        let head = summary.head.map { "\(summary.model)@\($0)" } ?? "no version yet"
+        output.data(
+            "\(output.styled(head, .bold))  \(summary.architecture.map { Text.safe($0) } ?? "")  \(Text.bytes(summary.bytes))"
+        )
+        if let digest = summary.digest { output.data("digest \(digest.hex)") }
+        output.data("")
+        output.table(VersionTable.table(versions))
+        if !moves.isEmpty {
+            var moveTable = Table(["HEAD", "WHEN", "WHO", "WHY"])
+            for move in moves {
+                moveTable.add([
+                    "\(move.from?.description ?? "–") → \(move.to)", Text.relative(move.time),
+                    move.who < 0 ? "unlearnd" : "user \(move.who)", move.why,
+                ])
+            }
+            output.data("")
+            output.table(moveTable)
+        }
+        var fileTable = Table(["FILE", "SIZE", "SHA-256"], right: [1])
+        for file in files { fileTable.add([file.path, Text.bytes(file.size), file.sha256.short + "…"]) }
+        if !fileTable.isEmpty {
+            output.data("")
+            output.table(fileTable)
+        }
+    }
+}

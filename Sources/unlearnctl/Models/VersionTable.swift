@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// Versions in columns.
+enum VersionTable {
+    /// One row a version.
+    static func table(_ versions: [VersionSummary]) -> Table {
+        var table = Table(
+            ["VERSION", "PARENT", "MADE BY", "PLACE", "SIZE", "DIGEST", "CREATED", "NOTE"], right: [4])
+        for version in versions {
+            let kind = version.kind.map(\.rawValue) ?? "–"
+            table.add([
+                version.version.description, version.parent?.description ?? "–",
+                version.job.map { "\(kind), job \($0)" } ?? kind,
+                version.head ? "head" : version.candidate ? "candidate" : "", Text.bytes(version.bytes),
+                version.digest.short, Text.relative(version.created), version.note ?? "",
+            ])
+        }
+        return table
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import struct Crypto.SHA256
+import Protocol
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A dataset as the command line names it: a stored one by its id, or a file whose rows have a right form.
+enum DatasetArgument {
+    case stored(Digest)
+    case file(bytes: [UInt8], name: String)
+
+    /// Reads the argument, and the file if it is one.
+    /// - Throws: ``ClientError`` with status 65, naming file and line.
+    init(_ argument: String) throws(ClientError) {
+        let hex = argument.hasPrefix("sha256:") ? String(argument.dropFirst(7)) : argument
+        if let digest = Digest(hex: hex) {
+            self = .stored(digest)
+            return
+        }
+        if argument.hasPrefix("sha256:") {
+            throw ClientError(
+                .usage, "“\(argument)” is no dataset's id",
+                hint: "an id has 64 lower-case hexadecimal digits; see: unlearnctl dataset list")
+        }
+        let bytes = try TextFile.read(argument)
+        let name = TextFile.name(argument)
+        do { _ = try DatasetParser.parse(bytes, name: name) } catch { throw ClientError(error) }
+        self = .file(bytes: bytes, name: name)
+    }
+
+    /// Sends what the daemon does not have yet.
+    /// - Returns: The dataset's id.
+    func store(_ session: Session) throws(ClientError) -> Digest {
+        guard case .file(let bytes, let name) = self else {
+            if case .stored(let digest) = self { return digest }
+            throw ClientError(.internalError, "a dataset has no content")
+        }
+        guard let digest = Digest(bytes: Array(SHA256.hash(data: bytes))) else {
+            throw ClientError(.internalError, "SHA-256 did not give 32 bytes")
+        }
+        let begin = try session.call(
+            .blobBegin, BlobBeginParams(size: Int64(bytes.count), sha256: digest), as: BlobBeginResult.self)
+        if let dataset = begin.dataset { return dataset }
+        guard let blob = begin.blob else {
+            throw ClientError(.protocolMismatch, "the daemon opened no upload for \(name)")
+        }
+        var offset = begin.offset
+        let step = try session.connection().hello.limits.chunk
+        while offset < bytes.count {
+            guard offset >= 0, step > 0 else {
+                throw ClientError(.protocolMismatch, "the daemon lost count of \(name)")
+            }
+            let end = min(bytes.count, Int(offset) + min(step, ProtocolLimits().chunk))
+            let data = Data(bytes[Int(offset)..<end]).base64EncodedString()
+            let next = try session.call(
+                .blobChunk, BlobChunkParams(blob: blob, offset: offset, data: data), as: BlobChunkResult.self)
+            guard next.offset > offset else {
+                throw ClientError(.protocolMismatch, "the daemon took nothing of \(name)")
+            }
+            offset = next.offset
+            session.output.progress(
+                "sending \(Text.safe(name))  \(Text.bytes(offset)) of \(Text.bytes(Int64(bytes.count)))")
+        }
+        session.output.progress("")
+        return try session.call(
+            .blobCommit, BlobCommitParams(blob: blob, name: name), as: DatasetSummary.self
+        ).dataset
+    }
+}

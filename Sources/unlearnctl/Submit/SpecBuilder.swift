@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// Makes a job's specification from a file and the options beside it, and sends the datasets that it names.
+struct SpecBuilder {
+    let kind: JobKind
+    let common: SubmitOptions
+    /// Where the data to learn come from when they are not `--retain`.
+    var data: String?
+    /// The method's own options.
+    let apply: (inout JobParameters) -> Void
+
+    /// The specification, with every dataset checked and stored.
+    /// - Throws: ``ClientError`` with status 64 or 65, before the daemon is asked anything that has an effect.
+    func build(_ session: Session) throws(ClientError) -> JobSpec {
+        var spec = try base()
+        if let model = common.model { spec.model = model }
+        guard spec.model != nil else {
+            throw ClientError(.usage, "no model is named", hint: "add --model MODEL or --model MODEL@vN")
+        }
+        if let reference = common.reference { spec.reference = reference }
+        if let gate = common.gate { spec.gate = gate }
+        if common.noEvaluate { spec.evaluate = false }
+        if let seed = common.seed { spec.seed = seed }
+        if let priority = common.priority { spec.priority = priority }
+        if !common.after.isEmpty { spec.after = common.after }
+        if let at = common.at { spec.at = at }
+        if common.hold { spec.hold = true }
+        if let key = common.key { spec.key = key }
+        if let note = common.note { spec.note = note }
+        for label in common.label {
+            spec.labels = (spec.labels ?? [:]).merging([label.key: label.value]) { $1 }
+        }
+        var parameters = spec.parameters ?? JobParameters()
+        apply(&parameters)
+        spec.parameters = parameters == JobParameters() ? nil : parameters
+        if data != nil, common.retain != nil {
+            throw ClientError(
+                .usage, "--data and --retain name the same thing here", hint: "give one of them")
+        }
+        try checkGate(spec)
+        // All files are read before the first is sent: a fault in the last must not leave the others behind.
+        let forget = try common.forget.map(DatasetArgument.init(_:))
+        let retain = try (data ?? common.retain).map(DatasetArgument.init(_:))
+        let holdout = try common.holdout.map(DatasetArgument.init(_:))
+        try requireData(
+            spec, hasForget: forget != nil || spec.forget != nil,
+            hasRetain: retain != nil || spec.retain != nil, hasHoldout: holdout != nil || spec.holdout != nil)
+        if let forget { spec.forget = try forget.store(session) }
+        if let retain { spec.retain = try retain.store(session) }
+        if let holdout { spec.holdout = try holdout.store(session) }
+        return spec
+    }
+
+    /// The file's specification, or an empty one.
+    private func base() throws(ClientError) -> JobSpec {
+        guard let path = common.spec else { return JobSpec(kind: kind) }
+        let bytes = try TextFile.read(path)
+        let name = TextFile.name(path)
+        let value: JSONValue
+        do { value = try StrictJSON.parse(bytes) } catch {
+            throw ClientError(.badInput, "\(name) is not valid JSON: \(error)", hint: "write one JSON object")
+        }
+        guard case .object(var object) = value else {
+            throw ClientError(
+                .badInput, "\(name) holds \(value.kindName), not an object", hint: "write one JSON object")
+        }
+        if object["kind"] == nil { object["kind"] = .string(kind.rawValue) }
+        let spec: JobSpec
+        do { spec = try JSONValue.object(object).decode(JobSpec.self) } catch {
+            throw ClientError(
+                .badInput, "\(name): \(error)", hint: "see the members of a job: unlearnctl show JOB --json")
+        }
+        guard spec.kind == kind else {
+            throw ClientError(
+                .usage, "\(name) describes a job of kind \(spec.kind.rawValue), not \(kind.rawValue)",
+                hint: "use: unlearnctl submit \(spec.kind.rawValue) --spec \(name)")
+        }
+        return spec
+    }
+
+    private func checkGate(_ spec: JobSpec) throws(ClientError) {
+        guard let text = spec.gate else { return }
+        var given: Set<GateData> = []
+        if spec.forget != nil || common.forget != nil { given.insert(.forget) }
+        if spec.retain != nil || common.retain != nil || data != nil { given.insert(.retain) }
+        if spec.holdout != nil || common.holdout != nil { given.insert(.holdout) }
+        if spec.reference != nil { given.insert(.reference) }
+        do { try Gate.parse(text).check(given: given) } catch {
+            throw ClientError(.usage, error.message, hint: error.hint)
+        }
+    }
+
+    private func requireData(
+        _ spec: JobSpec, hasForget: Bool, hasRetain: Bool, hasHoldout: Bool
+    ) throws(ClientError) {
+        switch kind {
+        case .ascent:
+            if !hasForget { throw missing("what to forget", "--forget FILE") }
+            if !hasRetain, spec.parameters?.alpha != 1 {
+                throw missing("what to keep", "--retain FILE, or --alpha 1 to hold nothing")
+            }
+        case .finetune:
+            if !hasRetain { throw missing("the data to learn", "--data FILE") }
+        case .taskVector:
+            if spec.parameters?.finetuned == nil {
+                throw missing("the fine-tuned version", "--finetuned MODEL[@vN]")
+            }
+        case .evaluate:
+            if !hasForget, !hasRetain, !hasHoldout {
+                throw missing("the data to measure on", "--forget, --retain or --holdout FILE")
+            }
+        default: break
+        }
+    }
+
+    private func missing(_ thing: String, _ option: String) -> ClientError {
+        ClientError(.usage, "\(kind.rawValue) is not told \(thing)", hint: "add \(option)")
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `submit ascent`.
+struct SubmitAscent: SubmitCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ascent",
+        abstract: "Unlearn by gradient ascent on what is forgotten, descent on what is kept.",
+        discussion: """
+            loss = alpha · (−L_forget) + (1 − alpha) · L_retain, minimised with AdamW; one forget and one retain batch a \
+            step. L is the mean negative log-likelihood of the labelled tokens.
+
+            Use it for single facts, persons or documents whose text you have, together with text that the model must \
+            keep. Ascent has no floor: too many steps destroy the model. Begin with few epochs, bound it with \
+            --max-forget-loss, and let a gate decide: --gate forget=good,utility>=0.9.
+            """)
+
+    @OptionGroup(title: "Job") var common: SubmitOptions
+    @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
+
+    @Option(
+        help: ArgumentHelp("Weight of forgetting against keeping, 0 to 1 (default 0.5).", valueName: "weight")
+    )
+    var alpha: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "When the sets differ in batches: min ends with the shorter, cycle repeats the retain set.",
+            valueName: "min|cycle"))
+    var pairing: Pairing?
+
+    @Option(
+        name: .customLong("retain-loss"),
+        help: ArgumentHelp(
+            "How the retain set holds the model: nll, or kl against the base version (default nll).",
+            valueName: "nll|kl"))
+    var retainLoss: RetainLoss?
+
+    @Option(
+        name: .customLong("max-forget-loss"),
+        help: ArgumentHelp("Stop when the forget loss has risen to this, nats per token.", valueName: "loss"))
+    var maxForgetLoss: Double?
+
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    var builder: SpecBuilder {
+        SpecBuilder(kind: .ascent, common: common) { parameters in
+            training.apply(to: &parameters)
+            evaluation.apply(to: &parameters)
+            if let alpha { parameters.alpha = alpha }
+            if let pairing { parameters.pairing = pairing }
+            if let retainLoss { parameters.retainLoss = retainLoss }
+            if let maxForgetLoss { parameters.maxForgetLoss = maxForgetLoss }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `submit evaluate`.
+struct SubmitEvaluate: SubmitCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate", abstract: "Measure a version; nothing is changed.",
+        discussion: """
+            Accuracy and loss on each set that is given; membership inference AUC = P(loss of a forget row < loss of a \
+            holdout row) + ½ · ties, where 0.5 tells nothing apart; the labels forget quality (forget < 0.1 and retain > \
+            0.9: excellent, < 0.3 and > 0.8: good) and privacy leakage (|AUC − 0.5| < 0.05: minimal, < 0.15: moderate).
+
+            Use it to see what a model knows before anything is decided, or to measure another reference.
+            """)
+
+    @OptionGroup(title: "Job") var common: SubmitOptions
+    @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    var builder: SpecBuilder {
+        SpecBuilder(kind: .evaluate, common: common) { evaluation.apply(to: &$0) }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// The options that every submitted job has.
+struct SubmitOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The model: its head when the job starts, or a fixed version.", valueName: "model[@vN]"),
+        transform: Arguments.version)
+    var model: VersionReference?
+
+    @Option(
+        help: ArgumentHelp(
+            "What to forget: JSON lines, a dataset's id, or - for standard input.", valueName: "file"))
+    var forget: String?
+
+    @Option(help: ArgumentHelp("What to keep.", valueName: "file"))
+    var retain: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Comparable text that the model never saw, for membership inference.", valueName: "file"))
+    var holdout: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A version trained without the forgotten data, measured beside the result.",
+            valueName: "model[@vN]"), transform: Arguments.version)
+    var reference: VersionReference?
+
+    @Option(
+        help: ArgumentHelp(
+            "Conditions for the result to become head, such as forget=good,privacy=minimal,retain>=0.9.",
+            valueName: "conditions"))
+    var gate: String?
+
+    @Flag(name: .customLong("no-evaluate"), help: "Do not measure before and after.")
+    var noEvaluate = false
+
+    @Option(help: ArgumentHelp("Seed of data order and random numbers.", valueName: "number"))
+    var seed: UInt64?
+
+    @Flag(help: "Wait until the job has ended, show its progress and its result.")
+    var wait = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Run after another job: ID, ID:ok, ID:any or ID:notok. May be repeated.", valueName: "job"),
+        transform: Arguments.dependency)
+    var after: [Dependency] = []
+
+    @Option(
+        help: ArgumentHelp("Start no earlier: 2026-01-31T12:00:00Z, or +2h.", valueName: "time"),
+        transform: Arguments.time)
+    var at: Timestamp?
+
+    @Flag(help: "Hold the job until “unlearnctl release”.")
+    var hold = false
+
+    @Option(help: ArgumentHelp("−100 to 100; higher runs first.", valueName: "number"))
+    var priority: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Idempotency key: the same key and job again finds the first one.", valueName: "text"))
+    var key: String?
+
+    @Option(
+        help: ArgumentHelp("A label, key=value. May be repeated.", valueName: "label"),
+        transform: Arguments.label)
+    var label: [Label] = []
+
+    @Option(
+        help: ArgumentHelp("Free text kept with the job, such as the number of a request.", valueName: "text")
+    )
+    var note: String?
+
+    @Option(
+        help: ArgumentHelp("Take the job from a JSON file; options given beside it win.", valueName: "file"))
+    var spec: String?
+
+    @Flag(
+        name: .customLong("dry-run"),
+        help: "Check everything, estimate time, memory and disk, and queue nothing.")
+    var dryRun = false
+}

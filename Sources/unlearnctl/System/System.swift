@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Protocol
+
+/// `system …`.
+struct System: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "system", abstract: "Ask the daemon about itself.",
+        subcommands: [SystemShow.self, SystemPing.self, SystemSchema.self])
+}
+
+/// `system info`.
+struct SystemShow: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "info", abstract: "Show what the daemon is and runs on.")
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) {
+        let raw = try session.call(.systemInfo)
+        if session.output.isJSON { return session.output.json(raw) }
+        let info = try Session.decode(SystemInfo.self, raw)
+        let recovered = info.recovered.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+            "\($0.value) \(Text.safe($0.key))"
+        }
+        session.output.raw(
+            """
+            unlearnd  \(Text.safe(info.version)), protocol \(info.protocol), process \(info.pid), started \(Text.relative(info.started))
+            socket    \(Text.safe(info.socket))
+            state     \(Text.safe(info.stateDirectory))
+            threads   \(info.threads)
+            memory    \(Text.bytes(info.memoryTotal)), \(Text.bytes(info.memoryLimit)) for jobs
+            recovered \(recovered.isEmpty ? "nothing" : recovered.joined(separator: ", "))
+
+            """)
+    }
+}
+
+/// `system ping`.
+struct SystemPing: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ping", abstract: "See whether the daemon answers, and how fast.")
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) {
+        _ = try session.connection()
+        let start = Deadline.now
+        let raw = try session.call(.systemPing)
+        let seconds = Deadline.now - start
+        if session.output.isJSON { return session.output.json(raw) }
+        if !session.output.isQuiet {
+            session.output.data("unlearnd answers in \(Text.fixed(seconds * 1000, 2)) ms")
+        }
+    }
+}
+
+/// `system schema`.
+struct SystemSchema: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema", abstract: "Show the protocol's methods, as JSON.")
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func run(in session: Session) throws(ClientError) { session.output.json(try session.call(.systemSchema)) }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// A job for people: what it was asked, what came of it.
+enum JobText {
+    /// What came of a job that has ended, as a block of lines.
+    static func outcome(_ job: Job, _ output: Output) -> String {
+        var text = headline(job, output) + "\n"
+        if let evaluation = job.evaluation, evaluation.after != nil || evaluation.before != nil {
+            text += "\n" + figures(evaluation, kind: job.kind, output)
+        }
+        if let gate = job.gate { text += "\n" + verdict(gate, output) }
+        text += "\n" + consequence(job) + "\n"
+        return text
+    }
+
+    /// `job 7  ascent  gpt2  v1 → v2  succeeded  (3 min 2 s)`.
+    static func headline(_ job: Job, _ output: Output) -> String {
+        var parts = ["job \(job.id)", job.kind.rawValue]
+        if let model = job.model { parts.append(model.text) }
+        switch (job.base, job.version) {
+        case (let base?, let version?): parts.append("\(base) → \(version)")
+        case (let only?, nil), (nil, let only?): parts.append("\(only)")
+        case (nil, nil): break
+        }
+        let style: Style? =
+            switch job.state {
+            case .succeeded: job.gate?.passed == false ? .yellow : .green
+            case .failed, .lost: .red
+            default: nil
+            }
+        parts.append(style.map { output.styled(job.state.rawValue, $0) } ?? job.state.rawValue)
+        if let started = job.started, let finished = job.finished {
+            parts.append("(\(Text.duration(Double(finished.milliseconds - started.milliseconds) / 1000)))")
+        } else if let reason = job.reason {
+            parts.append("(\(Text.safe(reason)))")
+        }
+        return parts.joined(separator: "  ")
+    }
+
+    /// The figures of base, result and reference side by side.
+    static func figures(_ report: EvaluationReport, kind: JobKind, _ output: Output) -> String {
+        var columns: [(String, EvaluationFigures)] = []
+        if let before = report.before { columns.append(("before", before)) }
+        if let after = report.after { columns.append((kind == .evaluate ? "measured" : "after", after)) }
+        if let reference = report.reference { columns.append(("reference", reference)) }
+        let unit = columns.first?.1.accuracy.rawValue ?? "token"
+        var table = Table([""] + columns.map(\.0), right: Set(1...max(1, columns.count)))
+        func row(_ name: String, _ value: (EvaluationFigures) -> String?) {
+            let cells = columns.map { value($0.1) }
+            if cells.contains(where: { $0 != nil }) { table.add([name] + cells.map { $0 ?? "–" }) }
+        }
+        func number(_ value: Double?, _ decimals: Int) -> String? {
+            value.finite.map { Text.fixed($0, decimals) }
+        }
+        row("forget accuracy (\(unit))") { number($0.forgetAccuracy, 3) }
+        row("retain accuracy (\(unit))") { number($0.retainAccuracy, 3) }
+        row("holdout accuracy (\(unit))") { number($0.holdoutAccuracy, 3) }
+        row("forget loss") { number($0.forgetLoss, 3) }
+        row("retain loss") { number($0.retainLoss, 3) }
+        row("holdout loss") { number($0.holdoutLoss, 3) }
+        row("membership inference AUC") { number($0.membershipInferenceAUC, 3) }
+        row("forget quality") { $0.forgetQuality?.rawValue }
+        row("privacy leakage") { $0.privacyLeakage?.rawValue }
+        var text = table.rendered(width: output.tableWidth) { output.styled($0, .bold) }
+        return text + reasons(columns.map(\.1))
+    }
+
+    /// Why figures are missing; those with one reason on one line.
+    private static func reasons(_ columns: [EvaluationFigures]) -> String {
+        var names: [String: Set<String>] = [:]
+        for figures in columns {
+            for (name, reason) in figures.reasons { names[reason, default: []].insert(name) }
+        }
+        return names.sorted { $0.key < $1.key }.map { reason, names in
+            let list = names.sorted().joined(separator: ", ").replacing("_", with: " ")
+            return "  not measured: \(Text.safe(list)): \(Text.safe(reason))\n"
+        }.joined()
+    }
+
+    /// What the gate said, with what to try where it refused.
+    static func verdict(_ gate: GateVerdict, _ output: Output) -> String {
+        var text = gate.passed ? output.styled("gate met", .green) : output.styled("gate refused", .yellow)
+        text += "\n"
+        for condition in gate.conditions {
+            let bound = condition.required.first.map { "<>~=".contains($0) } == true
+            let rule = condition.name + (bound ? "" : "=") + condition.required
+            var line = "  \(condition.passed ? "✓" : "✗") \(rule): measured \(measured(condition.measured))"
+            if let by = condition.by { line += ", \(by)" }
+            text += Text.safe(line) + "\n"
+            if let advice = condition.advice { text += "    \(Text.safe(advice))\n" }
+        }
+        return text
+    }
+
+    /// What the job changed, or why it changed nothing.
+    static func consequence(_ job: Job) -> String {
+        let model = job.model?.text ?? ""
+        guard job.state == .succeeded else {
+            return job.kind.writesVersion
+                ? "Nothing changed: \(model) is as it was." : "The job gave no result."
+        }
+        guard let version = job.version else {
+            return job.kind == .evaluate ? "Nothing was changed: the version was measured." : "Done."
+        }
+        if job.headMoved == true {
+            let before = job.base.map { "; \($0) stays: unlearnctl rollback \(model) --to \($0)" } ?? ""
+            return "\(model)@\(version) is the head now\(before)"
+        }
+        switch job.headReason {
+        case "gate-refused":
+            return "\(model)@\(version) is kept as a candidate; the head stays. To take it all the same: "
+                + "unlearnctl promote \(model)@\(version) --reason TEXT"
+        case "base-not-head":
+            return
+                "\(model)@\(version) is kept as a candidate: its base was not the head when it was done. To take it: "
+                + "unlearnctl promote \(model)@\(version) --reason TEXT"
+        default:
+            return "\(model)@\(version) is kept; the head stays"
+                + (job.headReason.map { " (\(Text.safe($0)))" } ?? "")
+        }
+    }
+
+    private static func measured(_ value: JSONValue) -> String {
+        switch value {
+        case .null: "nothing"
+        case .string(let text): text
+        default: value.doubleValue.map { Text.figure($0) } ?? value.serializedString()
+        }
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Engine
+import Protocol
+
+/// Trains a version on the rows of the retain set.
+struct FinetuneJob {
+    private let context: JobContext
+
+    init(_ context: JobContext) { self.context = context }
+
+    func run() throws -> WorkerResult {
+        let job = try TrainingJob(context)
+        guard let rows = job.sets.retain else {
+            throw JobFailure(.badInput, "finetune has no rows to learn", hint: "give them with --data")
+        }
+        let defaults = Trainer.Settings()
+        let settings = Trainer.Settings(
+            epochs: context.parameters.epochs ?? defaults.epochs,
+            learningRate: context.parameters.learningRate ?? defaults.learningRate, alpha: 0)
+        return try job.run(.learning(job.batcher(rows, .training)), settings)
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Engine
+import Protocol
+
+/// What `ascent` and `finetune` have in common: measure, train, write, measure again.
+struct TrainingJob {
+    let context: JobContext
+    let base: CheckpointReader
+    let files: VersionFiles
+    let configuration: ModelConfiguration
+    let rows: RowSets
+    /// The order's sets as examples of the base.
+    let sets: Evaluator.Sets
+
+    /// Opens the base and makes examples of the datasets: faults of the data show before anything is done.
+    init(_ context: JobContext) throws {
+        self.context = context
+        base = try context.reader(context.order.base, "base")
+        files = VersionFiles(reader: base)
+        configuration = try files.configuration()
+        rows = try RowSets(context)
+        sets = try rows.examples(files, configuration, context.parameters)
+    }
+
+    /// The batches of one set.
+    func batcher(_ examples: [Example], _ stream: DataStream) -> Batcher {
+        Batcher(
+            examples: examples, batchSize: max(1, context.parameters.batchSize ?? 4), seed: context.spec.seed ?? 0,
+            stream: stream, shuffle: context.parameters.shuffle ?? true)
+    }
+
+    /// Trains on `data` and writes the new version.
+    func run(_ data: TrainingData, _ settings: Trainer.Settings) throws -> WorkerResult {
+        try checkMemory(data, settings)
+        try context.snapshot(base)
+        let (model, loaded) = try files.model(configuration, context)
+        try loaded.requireFinite()
+        var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
+        try measurement?.before(model, sets)
+
+        let outcome = try train(model, data, settings)
+        let writer = ModelWriter(model, bindings: loaded.bindings)
+        let phase = context.phase("write", unit: "bytes")
+        let made = try CheckpointRewriter.rewrite(
+            base: base, threads: context.threads, provenance: try context.provenance(), parent: base.manifestID,
+            progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
+        let capped = outcome.steps == 0 && outcome.cappedAt != nil
+        var result = try WorkerResult(
+            edited: made,
+            noOp: capped
+                ? "the forget loss is at --max-forget-loss before the first step"
+                : "no weight moved far enough for its stored type; try a higher --learning-rate")
+        if var figures = result.result?.objectValue {
+            figures["steps"] = .integer(Int64(outcome.steps))
+            figures["stopped_at_forget_loss"] = outcome.cappedAt.map { .number($0) } ?? .null
+            result.result = .object(figures)
+        }
+        result.training = outcome.epochs
+
+        if measurement != nil {
+            // What is measured is what is committed: the rounded values, read back.
+            let written = VersionFiles(reader: try CheckpointReader(store: context.store, manifestID: made.manifestID))
+            _ = try written.load(into: model, context)
+            try measurement?.after(model, sets)
+        }
+        try measurement?.reference()
+        result.evaluation = measurement?.report
+        return result
+    }
+
+    /// Gradients and moments live only as long as this runs.
+    private func train(_ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings) throws -> Trainer.Outcome {
+        let phase = context.phase("edit", unit: "steps")
+        let total = settings.epochs * data.stepsPerEpoch
+        try phase.update(0, of: total)
+        let trainer = try Trainer(model, data: data, settings: settings)
+        let outcome = try trainer.run { step in
+            var figures = ["epoch": Double(step.epoch), "loss": step.loss]
+            figures["forget_loss"] = step.forgetLoss
+            figures["retain_loss"] = step.retainLoss
+            try phase.update(step.number, of: total, figures: figures)
+        } epoch: {
+            try context.send(.epoch($0))
+        }
+        if let loss = outcome.cappedAt {
+            context.log("stopped after \(outcome.steps) of \(total) steps: the forget loss is \(loss)")
+        }
+        return outcome
+    }
+
+    private func checkMemory(_ data: TrainingData, _ settings: Trainer.Settings) throws {
+        let longest = data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 0
+        let predicted = try TrainingMemory.predict(
+            configuration, batch: data.batchers.map(\.batchSize).max() ?? 1, length: longest,
+            keepsBase: settings.retainLoss == .kl)
+        if let installed = PeakMemory.installed, Int64(predicted) > installed {
+            throw JobFailure(
+                .memory, "training needs about \(predicted >> 20) MiB; this machine has \(installed >> 20) MiB",
+                hint: "lower --batch-size or --max-length")
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Engine
+import Protocol
+
+/// What every job has at hand: its order, the store, the engine's threads, and the way back to the daemon.
+final class JobContext {
+    let order: WorkerOrder
+    /// The transfer's descriptors, in the order of `order.files`.
+    let descriptors: [Int32]
+    let store: ObjectStore
+    let compute: ComputeContext
+    private let output: MessageWriter
+    private let inbox: Inbox
+
+    init(order: WorkerOrder, descriptors: [Int32], output: MessageWriter, inbox: Inbox) throws {
+        self.order = order
+        self.descriptors = descriptors
+        self.output = output
+        self.inbox = inbox
+        store = try ObjectStore(root: order.store)
+        compute = try ComputeContext(threads: max(1, order.threads))
+    }
+
+    var spec: JobSpec { order.spec }
+    var parameters: JobParameters { order.spec.parameters ?? JobParameters() }
+    /// Threads for work on the store.
+    var threads: Int { max(1, order.threads) }
+
+    // MARK: The way back
+
+    /// Sends a message.
+    func send(_ message: WorkerMessage) throws { try output.send(message) }
+
+    /// Adds a line to the job's log.
+    func log(_ message: String) { try? output.send(.log(level: "info", message: message)) }
+
+    /// Ends the job if somebody wants that; to be called at every step and chunk.
+    func checkCancelled() throws { if inbox.isCancelled { throw Cancelled() } }
+
+    /// Begins a phase of the job, whose progress is then told.
+    func phase(_ name: String, unit: String) -> Phase { Phase(name, unit: unit, of: self) }
+
+    // MARK: Versions
+
+    /// Opens a version of the order.
+    /// - Throws: `JobFailure` where the order lacks it.
+    func reader(_ binding: VersionBinding?, _ role: String) throws -> CheckpointReader {
+        guard let binding else { throw JobFailure(.internal, "the order names no \(role) version") }
+        return try CheckpointReader(store: store, manifestID: binding.manifest, cachedObjects: 2)
+    }
+
+    /// Makes sure that the base is whole and durable, says so, and waits until that is recorded.
+    func snapshot(_ base: CheckpointReader) throws {
+        guard let binding = order.base else { throw JobFailure(.internal, "the order names no base version") }
+        let phase = phase("snapshot", unit: "bytes")
+        try base.verifyAll(threads: threads) { try phase.update($0, of: $1) }
+        let digest = base.manifest.versionDigest
+        guard digest == binding.digest else {
+            throw JobFailure(
+                .integrity, "the files of \(binding.model)@\(binding.version) have the digest \(digest.short), not \(binding.digest.short)",
+                hint: "run: unlearnctl store verify")
+        }
+        try send(
+            .snapshot(
+                SnapshotReport(
+                    version: binding.version, digest: digest, objects: base.manifest.objects.count + 1,
+                    bytes: Int64(base.manifest.size))))
+        try inbox.waitToProceed()
+    }
+
+    // MARK: How it was made
+
+    /// What the arithmetic runs on; without matrix products OpenBLAS has no part in it.
+    var environmentReport: NumericEnvironmentReport {
+        let environment = compute.environment
+        return NumericEnvironmentReport(
+            coreType: usesMatrices ? environment.blasCore : nil, blas: usesMatrices ? environment.blasBuild : nil,
+            kernels: environment.kernelLevel, threads: environment.threads)
+    }
+
+    /// The same for people.
+    var environmentInWords: String {
+        let environment = compute.environment
+        let words = environment.blasBuild.split(separator: " ")
+        let version = words.count > 1 ? words[1] : "unknown version"
+        let blas = usesMatrices ? "OpenBLAS \(environment.blasCore) (\(version)), " : ""
+        return "\(blas)kernels \(environment.kernelLevel), \(environment.threads) threads"
+    }
+
+    private var usesMatrices: Bool {
+        switch spec.kind {
+        case .ascent, .finetune, .evaluate, .generate: true
+        case .taskVector: wantsEvaluation
+        case .create, .import, .export, .tokenize, .diff, .verify: false
+        }
+    }
+
+    /// Whether figures are to be taken: unless refused, where there is a set to take them on.
+    var wantsEvaluation: Bool { spec.evaluate != false && (spec.forget ?? spec.retain ?? spec.holdout) != nil }
+
+    /// What the manifest says about how a version was made: enough to make it again, and nothing that would
+    /// differ the next time. No times, no job numbers, no free text.
+    func provenance() throws -> JSONObject {
+        var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
+        for key in ["note", "labels", "key", "priority", "after", "at", "hold"] { spec[key] = nil }
+        if var parameters = spec["parameters"]?.objectValue {
+            parameters["transfer"] = nil
+            spec["parameters"] = .object(parameters)
+        }
+        var inputs = JSONObject()
+        let bindings = [("base", order.base), ("finetuned", order.finetuned), ("other", order.other)]
+        for case (let role, let binding?) in bindings { inputs[role] = .string(binding.digest.hex) }
+        var provenance = JSONObject()
+        provenance["kind"] = .string(self.spec.kind.rawValue)
+        provenance["spec"] = .object(spec)
+        provenance["inputs"] = .object(inputs)
+        provenance["environment"] = try JSONValue(encoding: environmentReport)
+        provenance["software"] = .string(Software.version)
+        return provenance
+    }
+}

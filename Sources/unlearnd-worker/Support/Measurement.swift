@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Engine
+import Protocol
+
+/// Takes the figures of versions on the order's sets and reports them.
+struct Measurement {
+    let context: JobContext
+    let rows: RowSets
+    private(set) var report = EvaluationReport()
+
+    init(_ context: JobContext, _ rows: RowSets) {
+        self.context = context
+        self.rows = rows
+    }
+
+    private enum Role: String {
+        case before, after, reference
+    }
+
+    /// Measures the base.
+    mutating func before(_ model: Transformer, _ sets: Evaluator.Sets) throws {
+        report.before = try figures(model, sets, .before)
+    }
+
+    /// Measures the result.
+    mutating func after(_ model: Transformer, _ sets: Evaluator.Sets) throws {
+        report.after = try figures(model, sets, .after)
+    }
+
+    /// Measures the reference, if the order has one, by its own tokenizer.
+    mutating func reference() throws {
+        guard context.order.reference != nil else { return }
+        let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
+        let configuration = try files.configuration()
+        let sets = try rows.examples(files, configuration, context.parameters)
+        let (model, _) = try files.model(configuration, context)
+        report.reference = try figures(model, sets, .reference)
+    }
+
+    private func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws -> EvaluationFigures {
+        let phase = context.phase("evaluate-\(role.rawValue)", unit: "rows")
+        let figures = try Evaluator(model).figures(sets, accuracy: context.parameters.accuracy ?? .token) {
+            try phase.update($0, of: $1)
+        }
+        try context.send(.evaluation(role: role.rawValue, figures: figures))
+        return figures
+    }
+}

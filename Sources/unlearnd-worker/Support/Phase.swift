@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// One phase of a job, and how far it is.
+final class Phase {
+    /// Least time between two reports; the first and the last of a phase always go out.
+    private static let pause = Duration.milliseconds(100)
+
+    private let name: String
+    private let unit: String
+    private let context: JobContext
+    private let began = ContinuousClock.now
+    private var reported: ContinuousClock.Instant?
+
+    init(_ name: String, unit: String, of context: JobContext) {
+        self.name = name
+        self.unit = unit
+        self.context = context
+    }
+
+    /// Tells how far the phase is.
+    /// - Throws: ``Cancelled``.
+    func update(_ done: Int, of total: Int?, figures: [String: Double] = [:]) throws {
+        try context.checkCancelled()
+        let now = ContinuousClock.now
+        if let reported, now - reported < Self.pause, done != total { return }
+        reported = now
+        let seconds = (now - began) / .seconds(1)
+        let rate = done > 0 && seconds > 0 ? Double(done) / seconds : nil
+        let eta = rate.flatMap { rate in total.map { Double($0 - done) / rate } }
+        try context.send(
+            .progress(
+                JobProgress(
+                    phase: name, done: Double(done), total: total.map(Double.init), unit: unit, rate: rate, eta: eta,
+                    figures: figures)))
+    }
+}

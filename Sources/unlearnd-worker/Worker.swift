@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Engine
+import Glibc
+import Protocol
+
+/// The life of this process: take the order, do the job, say how it ended.
+enum Worker {
+    /// Runs the job of the order on standard input; returns the exit status.
+    static func run() -> Int32 {
+        let output = MessageWriter.takeStandardOutput()
+        let inbox = Inbox()
+        let order: WorkerOrder
+        let descriptors: [Int32]
+        do {
+            (order, descriptors) = try inbox.readOrder()
+        } catch {
+            complain("no order can be read from standard input: \(error)")
+            return ExitCode.usage.rawValue
+        }
+        do {
+            try LifeLock.hold(order.lifeLock)
+            inbox.listen()
+            let context = try JobContext(order: order, descriptors: descriptors, output: output, inbox: inbox)
+            try output.send(.started(environment: context.environmentReport))
+            context.log(context.environmentInWords)
+            var result = try perform(context)
+            result.peakMemory = PeakMemory.bytes
+            try output.send(.finished(result))
+        } catch is Cancelled {
+            return 0
+        } catch {
+            // If the daemon cannot hear it, it is gone.
+            try? output.send(.failed(JobFailure(describing: error)))
+        }
+        return 0
+    }
+
+    private static func perform(_ context: JobContext) throws -> WorkerResult {
+        switch context.order.spec.kind {
+        case .import: try ImportJob(context).run()
+        case .export: try ExportJob(context).run()
+        case .create: try CreateJob(context).run()
+        case .taskVector: try TaskVectorJob(context).run()
+        case .ascent: try AscentJob(context).run()
+        case .finetune: try FinetuneJob(context).run()
+        case .evaluate: try EvaluateJob(context).run()
+        case .generate: try GenerateJob(context).run()
+        case .tokenize: try TokenizeJob(context).run()
+        case .diff: try DiffJob(context).run()
+        case .verify: try VerifyJob(context).run()
+        }
+    }
+}
+
+/// Writes a line to standard error, which the daemon keeps for jobs that die.
+func complain(_ text: String) {
+    let line = Array("unlearnd-worker: \(text)\n".utf8)
+    _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+}

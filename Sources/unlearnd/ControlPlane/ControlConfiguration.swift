@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the control plane needs to know from the configuration.
+package struct ControlConfiguration: Hashable, Sendable {
+    /// The state directory; made with mode 0700 when it is not there.
+    package var stateDirectory: String
+    /// The worker's executable; `nil`: found beside this one.
+    package var workerPath: String?
+    /// Queued jobs that run at the same time.
+    package var parallel: Int
+    /// Interactive jobs that run at the same time, beside the queued ones.
+    package var interactive: Int
+    /// Threads of each worker.
+    package var threads: Int
+    /// What running jobs may use together, bytes; `nil`: 80 % of the machine's or the control group's memory.
+    package var memoryLimit: Int64?
+    /// Seconds that a cancelled worker has before it is killed.
+    package var grace: Double
+
+    /// A configuration.
+    package init(
+        stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4, threads: Int = 1,
+        memoryLimit: Int64? = nil, grace: Double = 5
+    ) {
+        self.stateDirectory = stateDirectory
+        self.workerPath = workerPath
+        self.parallel = parallel
+        self.interactive = interactive
+        self.threads = threads
+        self.memoryLimit = memoryLimit
+        self.grace = grace
+    }
+}

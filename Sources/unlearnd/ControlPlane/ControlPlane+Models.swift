@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Protocol
+
+extension ControlPlane {
+    /// `model.list`.
+    package func models() async throws(RPCError) -> [ModelSummary] {
+        try await answering { try await database.read { db in try ModelRow.all(db).map { try Self.summary($0, db) } } }
+    }
+
+    /// `model.show`: the model, its versions, its head's moves and its head's files.
+    /// - Throws: `not_found`.
+    package func model(_ name: ModelName) async throws(RPCError) -> ModelDetail {
+        try await answering {
+            let (detail, head) = try await database.read { db in
+                let model = try ModelRow.require(name, db)
+                let head = try model.head.flatMap { try VersionRow.find(name, $0, db) }
+                return (
+                    ModelDetail(
+                        summary: try Self.summary(model, db), versions: try Self.history(model, db),
+                        moves: try ModelRow.moves(of: name, db), files: []), head
+                )
+            }
+            guard let head, !head.isGone else { return detail }
+            var complete = detail
+            complete.files = try Self.files(of: try store.manifest(head.manifest))
+            return complete
+        }
+    }
+
+    /// `model.history`: the versions, oldest first.
+    /// - Throws: `not_found`.
+    package func history(_ name: ModelName) async throws(RPCError) -> [VersionSummary] {
+        try await answering { try await database.read { try Self.history(try ModelRow.require(name, $0), $0) } }
+    }
+
+    /// `model.files`: the files of a version.
+    /// - Throws: `not_found`, `gone`, `integrity`.
+    package func files(_ reference: VersionReference) async throws(RPCError) -> VersionFiles {
+        try await answering {
+            let row = try await database.read { try VersionRow.resolve(reference, $0) }
+            return VersionFiles(
+                model: row.model, version: row.number, digest: row.digest,
+                files: try Self.files(of: try store.manifest(row.manifest)))
+        }
+    }
+
+    /// `model.rollback`: moves the head to any version whose bytes are there, and names the jobs that it undoes.
+    ///
+    /// Rolling back to the head changes nothing and says so with equal `from` and `to`.
+    /// - Throws: `not_found`, `gone`.
+    package func rollback(_ params: RollbackParams, peer: Peer) async throws(RPCError) -> HeadMove {
+        try await moveHead(
+            VersionReference(model: params.model, version: params.to), why: params.reason ?? "rollback", peer: peer)
+    }
+
+    /// `model.promote`: makes a kept version the head, for the reason given.
+    /// - Throws: `not_found`, `gone`, `invalid_params` without a version or a reason.
+    package func promote(_ params: PromoteParams, peer: Peer) async throws(RPCError) -> HeadMove {
+        guard params.version.version != nil else {
+            throw RPCError(
+                .invalidParams, "promote needs a version", hint: "write \(params.version.model)@v2", field: "version")
+        }
+        guard !params.reason.allSatisfy(\.isWhitespace), params.reason.utf8.count <= 4096 else {
+            throw RPCError(
+                .invalidParams, "promote needs a reason of at most 4096 bytes", hint: "give --reason TEXT", field: "reason")
+        }
+        return try await moveHead(params.version, why: params.reason, peer: peer)
+    }
+
+    private func moveHead(_ target: VersionReference, why: String, peer: Peer) async throws(RPCError) -> HeadMove {
+        try await answering {
+            try await database.change { change in
+                let row = try VersionRow.resolve(target, change.db)
+                let model = try ModelRow.require(row.model, change.db)
+                guard model.head != row.number else {
+                    return HeadMove(
+                        model: row.model, from: row.number, to: row.number, time: change.now, who: peer.actor,
+                        why: "\(row.number) is the head already", undone: [])
+                }
+                let versions = try VersionRow.all(of: row.model, change.db)
+                let undone = Self.undone(from: model.head, to: row.number, versions)
+                guard
+                    let move = try ModelRow.moveHead(
+                        row.model, from: model.head, to: row.number, who: peer.actor, why: why, undone: undone, in: change)
+                else { throw RPCError(.conflict, "the head of \(row.model) moved meanwhile", hint: "try again") }
+                FailPoint.insideHeadMove.reach()
+                return move
+            }
+        }
+    }
+
+    /// The jobs whose results are in the line of `from` and not in that of `to`, oldest first.
+    static func undone(from: VersionNumber?, to: VersionNumber, _ versions: [VersionRow]) -> [JobID] {
+        let byNumber = Dictionary(versions.map { ($0.number, $0) }, uniquingKeysWith: { first, _ in first })
+        func line(_ start: VersionNumber?) -> Set<VersionNumber> {
+            var found: Set<VersionNumber> = []
+            var next = start
+            while let number = next, found.insert(number).inserted { next = byNumber[number]?.parent }
+            return found
+        }
+        return line(from).subtracting(line(to)).compactMap { byNumber[$0]?.job }.sorted()
+    }
+
+    private static func files(of manifest: Manifest) throws -> [FileSummary] {
+        manifest.files.map {
+            FileSummary(path: $0.path, size: Int64($0.size), sha256: $0.sha256, mode: Int($0.mode & 0o7777))
+        }
+    }
+
+    private static func summary(_ model: ModelRow, _ db: Database) throws -> ModelSummary {
+        let head = try model.head.flatMap { try VersionRow.find(model.name, $0, db) }
+        let counts = try Row.fetchOne(
+            db, sql: "SELECT count(*) AS versions, coalesce(sum(candidate), 0) AS candidates FROM version WHERE model = ?",
+            arguments: [model.name.text])
+        return ModelSummary(
+            model: model.name, head: model.head, digest: head?.digest, versions: counts?["versions"] ?? 0,
+            candidates: counts?["candidates"] ?? 0, bytes: head?.bytes ?? 0, architecture: head?.architecture,
+            created: model.created)
+    }
+
+    private static func history(_ model: ModelRow, _ db: Database) throws -> [VersionSummary] {
+        let kinds = try Row.fetchAll(
+            db, sql: "SELECT id, kind FROM job WHERE id IN (SELECT job FROM version WHERE model = ?)",
+            arguments: [model.name.text]
+        ).reduce(into: [JobID: JobKind]()) { $0[$1["id"]] = JobKind(rawValue: $1["kind"]) }
+        return try VersionRow.all(of: model.name, db).map {
+            VersionSummary(
+                version: $0.number, parent: $0.parent, job: $0.job, kind: $0.job.flatMap { kinds[$0] }, created: $0.created,
+                head: $0.number == model.head, candidate: $0.candidate, digest: $0.digest, bytes: $0.bytes, note: $0.note)
+        }
+    }
+}

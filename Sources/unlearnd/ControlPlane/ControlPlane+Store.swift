@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Protocol
+
+extension ControlPlane {
+    /// `store.status`.
+    package func storeStatus() async throws(RPCError) -> Protocol.StoreStatus {
+        try await answering {
+            let (manifests, versions, models, datasets) = try await database.read { db in
+                (
+                    try VersionRow.liveManifests(db),
+                    try Int.fetchOne(db, sql: "SELECT count(*) FROM version WHERE state = 'live'") ?? 0,
+                    try Int.fetchOne(db, sql: "SELECT count(*) FROM model") ?? 0,
+                    try Int.fetchOne(db, sql: "SELECT count(*) FROM dataset") ?? 0
+                )
+            }
+            let status = try await offloading { [store] in
+                try Checkpoints.StoreStatus.compute(store: store, liveManifests: manifests)
+            }
+            return Protocol.StoreStatus(
+                rawBytes: Int64(status.rawBytes), storedBytes: Int64(status.storedBytes), objects: status.objects,
+                versions: versions, models: models, datasets: datasets, garbageObjects: status.garbageObjects,
+                garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0)
+        }
+    }
+
+    /// `store.gc`: removes what no live version and no dataset needs, beside running jobs.
+    ///
+    /// What was written or used since shortly before the oldest running job or upload began stays: it may be
+    /// needed by what is not recorded yet.
+    package func gc(dryRun: Bool, peer: Peer) async throws(RPCError) -> StoreGCResult {
+        try await answering {
+            let now = Timestamp.now.milliseconds
+            let uploading = uploads.oldest
+            let (manifests, oldest) = try await database.read { db in
+                (
+                    try VersionRow.liveManifests(db),
+                    try Int64.fetchOne(
+                        db,
+                        sql: """
+                            SELECT min(started) FROM job WHERE state IN ('running', 'paused', 'cancelling', 'committing')
+                            """)
+                )
+            }
+            let writing = [uploading, oldest].compactMap(\.self).min().map { $0 - 60_000 }
+            let cutoff = min(writing ?? now, now) * 1_000_000
+            let garbage = try await offloading { [store] in
+                dryRun
+                    ? try GarbageCollector.plan(store: store, liveManifests: manifests, cutoff: cutoff)
+                    : try GarbageCollector.run(store: store, liveManifests: manifests, cutoff: cutoff)
+            }
+            if !dryRun {
+                try await database.change {
+                    try $0.audit(
+                        "store.gc", actor: peer.actor,
+                        ["objects": .integer(Int64(garbage.objects)), "bytes": .integer(Int64(garbage.bytes))])
+                }
+            }
+            return StoreGCResult(objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun)
+        }
+    }
+
+    /// Stores a dataset that was uploaded, durably; the same bytes again give the same dataset.
+    ///
+    /// - Parameters:
+    ///   - bytes: The whole text.
+    ///   - name: What errors call it.
+    /// - Throws: `bad_input` naming file and line, `storage_full`.
+    package func putDataset(_ bytes: [UInt8], name: String?, peer: Peer) async throws(RPCError) -> DatasetSummary {
+        try await answering {
+            let ticket = uploads.begin()
+            defer { uploads.end(ticket) }
+            let (id, rows) = try await offloading { [store] in
+                let rows = try DatasetParser.parse(bytes, name: name ?? "the dataset")
+                return (try store.putDataset(bytes), rows)
+            }
+            let dataset = StoredDataset(id: id, bytes: Int64(bytes.count), rows: rows, created: .now)
+            return try await database.change { change in
+                if let stored = try StoredDataset.find(id, change.db) { return stored.summary }
+                try dataset.insert(in: change)
+                try change.audit(
+                    "dataset.put", actor: peer.actor,
+                    ["dataset": .string(id.hex), "bytes": .integer(dataset.bytes), "rows": .integer(Int64(dataset.rows))])
+                return dataset.summary
+            }
+        }
+    }
+
+    /// `dataset.list`: oldest first.
+    package func datasets() async throws(RPCError) -> [DatasetSummary] {
+        try await answering { try await database.read { try StoredDataset.all($0).map(\.summary) } }
+    }
+
+    /// The dataset with that id, if it is stored: an upload of it needs no bytes.
+    package func dataset(id: Digest) async throws(RPCError) -> DatasetSummary? {
+        try await answering { try await database.read { try StoredDataset.find(id, $0)?.summary } }
+    }
+
+    /// `dataset.show`: by the beginning of its id, at least 8 digits.
+    /// - Throws: `invalid_params`, `not_found`, `conflict` when several begin so.
+    package func dataset(_ prefix: String) async throws(RPCError) -> DatasetSummary {
+        guard (8...64).contains(prefix.utf8.count), prefix.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        else {
+            throw RPCError(
+                .invalidParams, "a dataset is named by 8 to 64 lower-case hexadecimal digits",
+                hint: "unlearnctl dataset list shows the ids", field: "dataset")
+        }
+        return try await answering {
+            let found = try await database.read { try StoredDataset.find(prefix: prefix, $0) }
+            guard let first = found.first else { throw RPCError(.notFound, "there is no dataset \(prefix)") }
+            guard found.count == 1 else {
+                throw RPCError(.conflict, "several datasets begin with \(prefix)", hint: "give more digits")
+            }
+            return first.summary
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Glibc
+import GRDB
+import Protocol
+
+extension ControlPlane {
+    /// Most jobs that wait or run at the same time.
+    static let queueCapacity = 100_000
+
+    /// `job.submit`: checks everything that needs no weights, and stores the job durably.
+    ///
+    /// - Throws: `invalid_params` for a member that breaks a rule, `not_found`, `gone`, `conflict` for a key that
+    ///   stands for another body, `bad_input`, `insufficient_memory`, `storage_full`, `queue_full`.
+    package func submit(_ params: JobSubmitParams, peer: Peer) async throws(RPCError) -> JobSubmitResult {
+        let spec = params.spec
+        try SpecRules.check(spec)
+        return try await answering {
+            let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(spec) }
+            if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) { return existing }
+            let isDryRun = params.dryRun == true
+            var files: DescriptorSet?
+            if !isDryRun, let transfer = spec.parameters?.transfer {
+                // Looked at first: a submission that is refused must not use the transfer up.
+                try await database.read { [budget, store] in
+                    _ = try Submission(spec, transferred: 0, budget: budget, store: store, $0)
+                }
+                let (names, open) = try await transfers.take(transfer, peer: peer)
+                files = DescriptorSet(files: names, descriptors: open)
+            }
+            let transferred = spec.kind == .export ? 0 : files?.size ?? 0
+            let submission = try await database.read { [budget, store] in
+                try Submission(spec, transferred: transferred, budget: budget, store: store, $0)
+            }
+            try checkRoom(submission.estimate.disk)
+            guard !isDryRun else {
+                return JobSubmitResult(
+                    job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings)
+            }
+            let result = try await insert(submission, keyHash, files, peer)
+            await scheduler.wake()
+            return result
+        }
+    }
+
+    private func insert(
+        _ submission: Submission, _ keyHash: String?, _ files: DescriptorSet?, _ peer: Peer
+    ) async throws -> JobSubmitResult {
+        let (spec, table, budget, store) = (submission.spec, scheduler.descriptors, budget, store)
+        return try await database.change { change in
+            // Again, now that nothing can change between looking and writing.
+            if let existing = try Self.existing(spec, keyHash, peer, change.db) { return existing }
+            let current = try Submission(
+                spec, transferred: submission.estimate.disk, budget: budget, store: store, change.db)
+            let waiting = try Int.fetchOne(
+                change.db,
+                sql: """
+                    SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
+                      'cancelling', 'committing')
+                    """) ?? 0
+            guard waiting < Self.queueCapacity else {
+                throw RPCError(
+                    .queueFull, "\(waiting) jobs wait already", hint: "wait for some to end", retryAfter: 10_000)
+            }
+            let id = try JobRow.insert(
+                spec, state: current.state, reason: current.state == .blocked ? "dependency" : nil, submitter: peer.actor,
+                memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash, in: change)
+            if !spec.kind.isInteractive {
+                var body = JSONObject()
+                body["job"] = .integer(Int64(id))
+                body["kind"] = .string(spec.kind.rawValue)
+                if let model = spec.model { body["model"] = .string(model.description) }
+                for (name, set) in [("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout)] {
+                    if let set { body[name] = .string(set.hex) }
+                }
+                if let gate = spec.gate { body["gate"] = .string(gate) }
+                try change.audit("job.submit", actor: peer.actor, .object(body))
+            }
+            // Before the commit: the scheduler may claim the job right after it.
+            if let files { table[id] = files }
+            return JobSubmitResult(
+                job: try JobRow.require(id, change.db).job, existing: false, estimate: submission.estimate,
+                warnings: submission.warnings)
+        }
+    }
+
+    private static func existing(
+        _ spec: JobSpec, _ keyHash: String?, _ peer: Peer, _ db: Database
+    ) throws -> JobSubmitResult? {
+        guard let key = spec.key, let row = try JobRow.find(key: key, submitter: peer.actor, db) else { return nil }
+        guard row.keyHash == keyHash else {
+            throw RPCError(
+                .conflict, "the key \(key.debugDescription) stands for job \(row.id), which asks for something else",
+                hint: "use another key for another job", field: "spec.key")
+        }
+        return JobSubmitResult(
+            job: row.job, existing: true, estimate: JobEstimate(memory: row.memory, disk: 0, seconds: nil, steps: nil),
+            warnings: row.job.warnings)
+    }
+
+    /// Refuses what cannot fit on the disk.
+    private func checkRoom(_ needed: Int64) throws(RPCError) {
+        guard let free = freeBytes, needed > free else { return }
+        throw RPCError(
+            .storageFull, "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)",
+            hint: "unlearnctl store gc frees what no version needs")
+    }
+
+    /// Free bytes of the store's file system.
+    var freeBytes: Int64? {
+        var status = statvfs()
+        guard statvfs(directory.path, &status) == 0 else { return nil }
+        return Int64(status.f_bavail) * Int64(status.f_frsize)
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Logging
+import Protocol
+
+/// Everything the daemon decides: jobs, versions, heads, datasets, events and the audit log. The server calls it;
+/// it knows nothing of sockets.
+///
+/// Every method may be called from anywhere at any time. A change that was answered is durable.
+package final class ControlPlane: Sendable {
+    let configuration: ControlConfiguration
+    let transfers: any TransferSource
+    let directory: StateDirectory
+    let database: StateDatabase
+    let hub: EventHub
+    let store: ObjectStore
+    let scheduler: Scheduler
+    let budget: MemoryBudget
+    let uploads = OpenUploads()
+    let logger: Logger
+
+    /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
+    package let recovered: [String: Int]
+
+    /// Takes the state directory, checks and opens what is there, and puts right what an earlier daemon left.
+    ///
+    /// - Throws: ``StartupError``; nothing that cannot be read has been touched then.
+    package init(
+        configuration: ControlConfiguration, transfers: any TransferSource, logger: Logger
+    ) throws(StartupError) {
+        self.configuration = configuration
+        self.transfers = transfers
+        self.logger = logger
+        directory = try StateDirectory(path: configuration.stateDirectory)
+        try directory.waitForWorkers(seconds: 10)
+        let hub = EventHub()
+        self.hub = hub
+        database = try StateDatabase(path: directory.database) { hub.publish($0) }
+        let instance = String(UInt64.random(in: .min ... .max), radix: 16)
+        do {
+            store = try ObjectStore(root: directory.path)
+            let swept = try store.sweepStaging()
+            if swept > 0 { logger.info("swept what \(swept) unfinished writers left") }
+        } catch {
+            throw StartupError(
+                .store, "the object store in \(directory.path) cannot be used: \(error)",
+                hint: "nothing was changed; check the disk")
+        }
+        do {
+            recovered = try database.changeNow { change in
+                let counts = try OrphanRecovery.run(in: change)
+                try change.record(
+                    .started, .object(counts.sorted { $0.key < $1.key }.reduce(into: JSONObject()) { $0[$1.key] = .integer(Int64($1.value)) }))
+                hub.begin(next: try EventRow.bounds(change.db).next)
+                return counts
+            }
+        } catch {
+            throw StartupError(
+                .database, "the jobs of the earlier daemon cannot be put back: \(error)", hint: "check the disk's space")
+        }
+        budget = MemoryBudget(configured: configuration.memoryLimit)
+        let executable = WorkerExecutable.find(configured: configuration.workerPath)
+        if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
+        scheduler = Scheduler(
+            planner: ClaimPlanner(
+                parallel: configuration.parallel, interactive: configuration.interactive, memoryLimit: budget.limit,
+                owner: instance, store: directory.path, lifeLock: directory.lifeLock, threads: configuration.threads),
+            database: database, hub: hub, store: store,
+            launcher: executable.map {
+                WorkerLauncher(
+                    executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
+            },
+            grace: configuration.grace, logger: logger)
+        if !recovered.isEmpty {
+            logger.notice("recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))")
+        }
+    }
+
+    /// Lets jobs start. Until then everything but running jobs works.
+    package func start() async { await scheduler.start() }
+
+    /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
+    package func run() async {
+        await start()
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        // Ends only with the task.
+        for await _ in stream {}
+        continuation.finish()
+        await shutdown()
+    }
+
+    /// Starts nothing more, stops the workers (their jobs wait again, at no cost), ends the subscriptions and
+    /// closes the database's log. Safe to call twice.
+    package func shutdown() async {
+        await scheduler.stop()
+        hub.close()
+        await Task { [database, logger] in
+            do { try database.checkpoint() } catch { logger.warning("the write-ahead log was not emptied: \(error)") }
+        }.value
+    }
+
+    /// Threads of each worker.
+    package var threads: Int { configuration.threads }
+    /// Physical memory, bytes.
+    package var memoryTotal: Int64 { budget.total }
+    /// What running jobs may use together, bytes.
+    package var memoryLimit: Int64 { budget.limit }
+}

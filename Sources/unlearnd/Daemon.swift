@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Logging
+import Protocol
+import ServiceLifecycle
+import UnixSignals
+
+/// The daemon's parts, put together and run until a signal ends them.
+struct Daemon {
+    private let logger: Logger
+    private let group: ServiceGroup
+
+    /// Takes the state directory and the sockets. Nothing is served before ``run()``.
+    ///
+    /// - Throws: ``StartupError`` or ``ListeningSocket/Fault``.
+    init(_ configuration: DaemonConfiguration, environment: [String: String]) throws {
+        let logger = Logger(label: "unlearnd") { _ in
+            StandardErrorLog(level: configuration.logLevel, environment: environment)
+        }
+        self.logger = logger
+        umask(0o077)
+        let open = DescriptorLimit.raise()
+        // What remains is for connections, the database and the object store.
+        var transferLimits = TransferTable.Limits()
+        transferLimits.descriptors = min(transferLimits.descriptors, max(64, open - 1536))
+        let transfers = TransferTable(limits: transferLimits)
+        let control = try ControlPlane(configuration: configuration.control, transfers: transfers, logger: logger)
+        let blobs = try BlobSpool(directory: configuration.control.stateDirectory + "/uploads")
+        let rules = RoleRules.current(environment: environment)
+        let users = rules.isService ? rules.operatorGroup : nil
+        let socket = try ListeningSocket(
+            path: configuration.socket, type: SOCK_STREAM, group: users, isPublic: rules.isService)
+        let descriptorSocket = try ListeningSocket(
+            path: configuration.descriptorSocket, type: SOCK_SEQPACKET, group: users, isPublic: rules.isService)
+        let identity = DaemonIdentity(
+            socket: configuration.socket, descriptorSocket: configuration.descriptorSocket,
+            stateDirectory: configuration.control.stateDirectory)
+        var router = Router(logger: logger)
+        router.addJobHandlers(control)
+        router.addModelHandlers(control)
+        router.addStoreHandlers(control)
+        router.addQueueHandlers(control)
+        router.addAuditHandlers(control)
+        router.addDatasetHandlers(control, blobs)
+        router.addTransferHandlers(transfers, identity)
+        router.addSystemHandlers(control, identity)
+        let limits = ServerLimits()
+        let manager = ServiceManager(environment: environment)
+        let server = SocketServer(
+            socket: socket, rules: rules,
+            environment: ConnectionHandler.Environment(
+                router: router, control: control, identity: identity, registry: ConnectionRegistry(limits: limits),
+                limits: limits, logger: logger)
+        ) {
+            logger.notice("unlearnd \(Software.version) listens on \(configuration.socket)")
+            manager.ready("listening on \(configuration.socket)")
+        }
+        // They stop in the reverse order: first no more requests, then no more jobs.
+        group = ServiceGroup(
+            services: [
+                ControlPlaneService(control: control, manager: manager, logger: logger),
+                DescriptorServer(socket: descriptorSocket, rules: rules, transfers: transfers, logger: logger), server,
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
+    }
+
+    /// Serves until SIGTERM or SIGINT.
+    func run() async throws {
+        try await group.run()
+        logger.notice("unlearnd stopped")
+    }
+}
+
+/// The control plane as a service: the last to stop.
+private struct ControlPlaneService: Service {
+    let control: ControlPlane
+    let manager: ServiceManager
+    let logger: Logger
+
+    func run() async throws {
+        await control.start()
+        try? await gracefulShutdown()
+        manager.stopping()
+        logger.notice("stopping: running jobs will start again with the next daemon")
+        await control.shutdown()
+    }
+}

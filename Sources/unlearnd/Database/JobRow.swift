@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Protocol
+
+/// A row of `job`: the job as clients see it, and what only the daemon needs.
+package struct JobRow: Sendable {
+    package var job: Job
+    /// Grows with every start; a commit that carries an older one is refused.
+    package var epoch: Int
+    /// How often a daemon died under it since it was submitted or retried.
+    package var interruptions: Int
+    /// Which daemon runs it.
+    package var owner: String?
+    /// How its cancellation was asked for.
+    var cancelRequested: String?
+    /// What admission counts for it, bytes.
+    var memory: Int64
+    /// The hash of the body that its idempotency key stands for.
+    var keyHash: String?
+
+    var id: JobID { job.id }
+    /// The job's state.
+    package var state: JobState { job.state }
+
+    private init(_ row: Row) throws {
+        let spec: JobSpec = try JSONColumn.decode(row["spec"])
+        job = Job(
+            id: row["id"], spec: spec, state: try row.named("job", "state", JobState.init(rawValue:)),
+            submitter: row["submitter"], created: Timestamp(milliseconds: row["created"]))
+        job.reason = row["reason"]
+        job.base = row.version("base")
+        job.version = row.version("version")
+        job.digest = (row["digest"] as String?).flatMap(Digest.init(hex:))
+        job.headMoved = row["head_moved"]
+        job.headReason = row["head_reason"]
+        job.gate = try JSONColumn.value(row, "gate")
+        job.evaluation = try JSONColumn.value(row, "evaluation")
+        job.training = try JSONColumn.value(row, "training")
+        job.result = try JSONColumn.value(row, "result")
+        job.error = try JSONColumn.value(row, "error")
+        job.warnings = try JSONColumn.decode(row["warnings"])
+        job.attempt = row["attempt"]
+        job.started = row.time("started")
+        job.finished = row.time("finished")
+        epoch = row["epoch"]
+        interruptions = row["interruptions"]
+        owner = row["owner"]
+        cancelRequested = row["cancel_requested"]
+        memory = row["memory"]
+        keyHash = row["idempotency_hash"]
+    }
+
+    /// The job with that number.
+    static func find(_ id: JobID, _ db: Database) throws -> JobRow? {
+        try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(JobRow.init)
+    }
+
+    /// The job with that number.
+    /// - Throws: `not_found`.
+    package static func require(_ id: JobID, _ db: Database) throws -> JobRow {
+        guard let row = try find(id, db) else {
+            throw RPCError(.notFound, "there is no job \(id)", hint: "unlearnctl ps --all lists the jobs")
+        }
+        return row
+    }
+
+    /// The job that a user's key stands for.
+    static func find(key: String, submitter: Int, _ db: Database) throws -> JobRow? {
+        try Row.fetchOne(
+            db, sql: "SELECT * FROM job WHERE submitter = ? AND idempotency_key = ?", arguments: [submitter, key]
+        ).map(JobRow.init)
+    }
+
+    /// The jobs in any of these states, oldest first.
+    static func all(in states: [JobState], _ db: Database) throws -> [JobRow] {
+        let names = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        return try Row.fetchAll(db, sql: "SELECT * FROM job WHERE state IN (\(names)) ORDER BY id").map(JobRow.init)
+    }
+
+    /// The newest jobs that fit the query, oldest first.
+    static func list(_ query: JobListParams, _ db: Database) throws -> [JobRow] {
+        var conditions = ["1"]
+        var arguments: StatementArguments = []
+        if let states = query.states {
+            conditions.append("state IN (\(states.map { "'\($0.rawValue)'" }.joined(separator: ", ")))")
+        }
+        if let model = query.model {
+            conditions.append("model = ?")
+            arguments += [model.text]
+        }
+        if let before = query.before {
+            conditions.append("id < ?")
+            arguments += [before]
+        }
+        if query.all != true { conditions.append("interactive = 0") }
+        arguments += [max(1, min(query.limit ?? 100, 1000))]
+        let rows = try Row.fetchAll(
+            db, sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
+            arguments: arguments)
+        return try rows.reversed().map(JobRow.init)
+    }
+
+    /// Adds a job in its first state and returns its number.
+    package static func insert(
+        _ spec: JobSpec, state: JobState, reason: String?, submitter: Int, memory: Int64, warnings: [String],
+        keyHash: String?, in change: Change
+    ) throws -> JobID {
+        try change.db.execute(
+            sql: """
+                INSERT INTO job(kind, model, spec, state, reason, interactive, writes, priority, run_at, created, memory,
+                  warnings, submitter, idempotency_key, idempotency_hash)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                spec.kind.rawValue, spec.model?.model.text, try JSONColumn.text(spec), state.rawValue, reason,
+                spec.kind.isInteractive, spec.kind.writesVersion, spec.priority ?? 0, spec.at?.milliseconds ?? 0,
+                change.now.milliseconds, memory, try JSONColumn.text(warnings), submitter, spec.key, keyHash,
+            ])
+        let id = JobID(change.db.lastInsertedRowID)
+        for dependency in spec.after ?? [] {
+            try change.db.execute(
+                sql: "INSERT INTO job_dep(job, on_job, condition) VALUES (?, ?, ?)",
+                arguments: [id, dependency.job, dependency.condition.rawValue])
+        }
+        try change.record(
+            .submitted, job: id, model: spec.model?.model,
+            ["kind": .string(spec.kind.rawValue), "state": .string(state.rawValue)])
+        return id
+    }
+
+    /// Changes the job's state, if it is in one of the states from which `transition` goes, and, where `epoch` is
+    /// given, if nobody started it anew meanwhile. The one place where states are written.
+    ///
+    /// - Parameter owner: Who runs it, for a claim.
+    /// - Returns: Whether the state changed; if not, somebody else was first.
+    package static func apply(
+        _ transition: JobTransition, to id: JobID, epoch: Int? = nil, reason: String? = nil, owner: String? = nil,
+        in change: Change
+    ) throws -> Bool {
+        let from = transition.from.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
+        let target = transition.to
+        guard
+            let before = try Row.fetchOne(
+                change.db,
+                sql: "SELECT state, model FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
+                arguments: [id, epoch, epoch])
+        else { return false }
+        try change.db.execute(
+            sql: """
+                UPDATE job SET state = ?, reason = ?,
+                  owner = CASE WHEN ? THEN coalesce(?, owner) ELSE NULL END,
+                  finished = CASE WHEN ? THEN ? ELSE NULL END
+                WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)
+                """,
+            arguments: [
+                target.rawValue, reason, target.isActive, owner, target.isTerminal, change.now.milliseconds, id, epoch,
+                epoch,
+            ])
+        guard change.db.changesCount == 1 else { return false }
+        if !target.isActive { try change.db.execute(sql: "DELETE FROM pin WHERE job = ?", arguments: [id]) }
+        try change.record(
+            .state, job: id, model: (before["model"] as String?).flatMap { ModelName($0) },
+            [
+                "from": .string(before["state"]), "to": .string(target.rawValue),
+                "reason": reason.map { .string($0) } ?? .null,
+            ])
+        if target.isTerminal { try Dependencies.jobEnded(id, in: change) }
+        return true
+    }
+
+    /// Adds warnings that the job does not have yet.
+    static func warn(_ id: JobID, _ warnings: [String], in change: Change) throws {
+        guard let text = try String.fetchOne(change.db, sql: "SELECT warnings FROM job WHERE id = ?", arguments: [id])
+        else { return }
+        var all: [String] = try JSONColumn.decode(text)
+        // A worker that warns without end must not fill the row.
+        for warning in warnings where !all.contains(warning) && all.count < 1000 { all.append(warning) }
+        try change.db.execute(
+            sql: "UPDATE job SET warnings = ? WHERE id = ?", arguments: [try JSONColumn.text(all), id])
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Glibc
+import Protocol
+
+/// `unlearnd.sqlite`: the only mutable truth. One process opens it; one writer at a time changes it.
+package final class StateDatabase: Sendable {
+    let path: String
+    private let pool: DatabasePool
+    private let publish: @Sendable ([Event]) -> Void
+
+    /// Opens the database, checks it and brings its schema up to date.
+    ///
+    /// - Parameter publish: Gets the events of each committed change, in the order of the commits.
+    /// - Throws: ``StartupError``; what cannot be read is never written to.
+    package init(path: String, publish: @escaping @Sendable ([Event]) -> Void) throws(StartupError) {
+        self.path = path
+        self.publish = publish
+        do {
+            try Self.inspect(path)
+            pool = try DatabasePool(path: path, configuration: Self.configuration)
+            // The pool itself sets NORMAL after opening, under which a commit that was answered may be lost with
+            // the power. FULL is set after it, and read back.
+            let synchronous = try pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+                return try Int.fetchOne(db, sql: "PRAGMA synchronous")
+            }
+            guard synchronous == 2 else {
+                throw StartupError(
+                    .database, "\(path): SQLite does not keep synchronous=FULL (it says \(synchronous ?? -1))",
+                    hint: "use a SQLite library that was built without a fixed synchronous setting")
+            }
+            try Schema.migrator.migrate(pool)
+            guard chmod(path, 0o600) == 0 else {
+                throw StartupError(
+                    .database, "\(path): cannot set its mode: \(String(cString: strerror(errno)))",
+                    hint: "make the state directory the daemon's own")
+            }
+        } catch let error as StartupError {
+            throw error
+        } catch {
+            throw StartupError(
+                .database, "\(path) cannot be used: \(error)",
+                hint: "nothing was changed; restore a backup or repair the file before starting again")
+        }
+    }
+
+    private static var configuration: GRDB.Configuration {
+        var configuration = GRDB.Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.foreignKeysEnabled = true
+        configuration.maximumReaderCount = 4
+        configuration.label = "unlearnd"
+        configuration.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA secure_delete = ON")
+            try db.execute(sql: "PRAGMA temp_store = MEMORY")
+            try db.execute(sql: "PRAGMA journal_size_limit = 67108864")
+        }
+        return configuration
+    }
+
+    /// Looks at an existing file before anything may write to it.
+    private static func inspect(_ path: String) throws {
+        guard access(path, F_OK) == 0 else { return }
+        var configuration = GRDB.Configuration()
+        configuration.busyMode = .timeout(5)
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.writeWithoutTransaction { db in
+            let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+            let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+            guard application == Schema.applicationID || tables == 0 else {
+                throw StartupError(
+                    .database, "\(path) is another program's database (application_id \(application))",
+                    hint: "name another state directory")
+            }
+            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+            guard version <= Schema.version else {
+                throw StartupError(
+                    .database,
+                    "\(path) has schema \(version), written by a newer version; this one knows \(Schema.version)",
+                    hint: "start the newer version, or restore a backup made before the upgrade")
+            }
+            let faults = try String.fetchAll(db, sql: "PRAGMA quick_check(5)")
+            guard faults == ["ok"] else {
+                throw StartupError(
+                    .database, "\(path) is damaged: \(faults.joined(separator: "; ").prefix(500))",
+                    hint: "nothing was changed; restore a backup or repair the file before starting again")
+            }
+        }
+        try queue.close()
+    }
+
+    /// What the writer's `PRAGMA synchronous` says; 2 is FULL.
+    package func synchronousLevel() async throws -> Int? {
+        try await pool.writeWithoutTransaction { db in try Int.fetchOne(db, sql: "PRAGMA synchronous") }
+    }
+
+    /// Reads a consistent state.
+    package func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await pool.read(body)
+    }
+
+    /// Changes the state in one transaction, all or nothing, and then publishes its events.
+    ///
+    /// Goes on when the caller's task is cancelled: a client that hangs up does not undo what it asked for.
+    package func change<T: Sendable>(_ body: @escaping @Sendable (Change) throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in
+            pool.asyncWriteWithoutTransaction { [publish] db in
+                continuation.resume(with: Result { try Self.change(db, publish, body) })
+            }
+        }
+    }
+
+    /// ``change(_:)-(_)`` for the start, before anything runs.
+    package func changeNow<T>(_ body: (Change) throws -> T) throws -> T {
+        try pool.writeWithoutTransaction { db in try Self.change(db, publish, body) }
+    }
+
+    /// Runs `body` between two changes, so that nothing is committed or published meanwhile.
+    func betweenChanges<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await pool.writeWithoutTransaction(body)
+    }
+
+    private static func change<T>(
+        _ db: Database, _ publish: ([Event]) -> Void, _ body: (Change) throws -> T
+    ) throws -> T {
+        let change = Change(db: db, now: .now)
+        var result: Result<T, any Error>?
+        try db.inTransaction(.immediate) {
+            result = .success(try body(change))
+            return .commit
+        }
+        guard let result else { throw DatabaseError(resultCode: .SQLITE_MISUSE) }
+        publish(change.events)
+        return try result.get()
+    }
+
+    /// Moves the write-ahead log into the file.
+    package func checkpoint() throws {
+        _ = try pool.writeWithoutTransaction { db in try db.checkpoint(.truncate) }
+    }
+}

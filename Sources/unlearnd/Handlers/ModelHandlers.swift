@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+extension Router {
+    /// `model.*`.
+    mutating func addModelHandlers(_ control: ControlPlane) {
+        on(.modelList) { (_: NoParams, _) async throws(RPCError) in try await control.models() }
+        on(.modelShow) { (params: ModelParams, _) async throws(RPCError) in try await control.model(params.model) }
+        on(.modelHistory) { (params: ModelParams, _) async throws(RPCError) in
+            try await control.history(params.model)
+        }
+        on(.modelFiles) { (params: VersionParams, _) async throws(RPCError) in
+            try await control.files(params.version)
+        }
+        on(.modelRollback) { (params: RollbackParams, session) async throws(RPCError) in
+            try await control.rollback(params, peer: session.peer)
+        }
+        on(.modelPromote) { (params: PromoteParams, session) async throws(RPCError) in
+            try await control.promote(params, peer: session.peer)
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+extension Router {
+    /// `store.*`.
+    mutating func addStoreHandlers(_ control: ControlPlane) {
+        on(.storeStatus) { (_: NoParams, _) async throws(RPCError) in try await control.storeStatus() }
+        on(.storeGC) { (params: StoreGCParams, session) async throws(RPCError) in
+            try await control.gc(dryRun: params.dryRun ?? false, peer: session.peer)
+        }
+    }
+}

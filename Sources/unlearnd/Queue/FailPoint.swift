@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Places where a test makes the daemon die as if by `kill -9`: `UNLEARND_FAILPOINT=before-commit`.
+///
+/// Each stands at a step whose interruption must leave either the old state or the new one.
+enum FailPoint: String, CaseIterable {
+    /// A job was claimed; no worker runs yet.
+    case afterClaim = "after-claim"
+    /// The snapshot is recorded; the worker was not told to go on.
+    case afterSnapshot = "after-snapshot"
+    /// The result is durable; its job is not yet `committing`.
+    case afterResult = "after-result"
+    /// The job is `committing`; the transaction has not begun.
+    case beforeCommit = "before-commit"
+    /// Everything of the commit was written inside the transaction, which has not ended.
+    case insideCommit = "inside-commit"
+    /// The commit is durable; nobody was told.
+    case afterCommit = "after-commit"
+    /// A head was moved by hand inside the transaction, which has not ended.
+    case insideHeadMove = "inside-head-move"
+    /// The orphans of an earlier daemon were put back inside the transaction, which has not ended.
+    case insideRecovery = "inside-recovery"
+
+    /// The variable that names the point.
+    static let variable = "UNLEARND_FAILPOINT"
+
+    /// Dies here if this point is the one that the environment names.
+    func reach() {
+        guard let name = getenv(Self.variable), String(cString: name) == rawValue else { return }
+        kill(getpid(), SIGKILL)
+        // SIGKILL is delivered before the system call returns to any thread of the process.
+        _exit(137)
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Protocol
+
+/// How jobs end without a new version.
+enum JobEnd {
+    /// The job failed; false when somebody ended it before.
+    static func fail(_ id: JobID, epoch: Int, _ failure: JobFailure, in change: Change) throws -> Bool {
+        guard try JobRow.apply(.fail, to: id, epoch: epoch, reason: failure.kind.rawValue, in: change) else {
+            return false
+        }
+        try change.db.execute(
+            sql: "UPDATE job SET error = ? WHERE id = ?", arguments: [try JSONColumn.text(failure), id])
+        return true
+    }
+
+    /// The daemon stops while it runs: it waits again, as if it had not been started.
+    static func interrupt(_ id: JobID, epoch: Int, in change: Change) throws -> Bool {
+        guard try JobRow.apply(.interrupt, to: id, epoch: epoch, reason: "interrupted", in: change) else { return false }
+        try giveBackAttempt(id, in: change)
+        return true
+    }
+
+    static func giveBackAttempt(_ id: JobID, in change: Change) throws {
+        try change.db.execute(
+            sql: "UPDATE job SET attempt = max(attempt - 1, 0), base = NULL, started = NULL WHERE id = ?", arguments: [id])
+    }
+
+    /// Writes down what the worker handed over.
+    static func store(_ result: WorkerResult, of id: JobID, in change: Change) throws {
+        try change.db.execute(
+            sql: "UPDATE job SET evaluation = ?, training = ?, result = ? WHERE id = ?",
+            arguments: [
+                try JSONColumn.text(result.evaluation), try JSONColumn.text(result.training),
+                try JSONColumn.text(result.result), id,
+            ])
+    }
+
+    /// A job that writes no version has done its work; false when somebody ended it before.
+    static func succeed(_ claim: Claim, _ result: WorkerResult, in change: Change) throws -> Bool {
+        guard try JobRow.apply(.succeed, to: claim.id, epoch: claim.epoch, in: change) else { return false }
+        try store(result, of: claim.id, in: change)
+        if claim.spec.kind == .export, let base = claim.order.base {
+            try change.audit(
+                "version.export", actor: claim.submitter,
+                [
+                    "job": .integer(Int64(claim.id)), "model": .string(base.model.text),
+                    "version": .string(base.version.description), "digest": .string(base.digest.hex),
+                ])
+        }
+        return true
+    }
+}

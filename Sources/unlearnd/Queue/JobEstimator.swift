@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// Predicts what a job needs, from sizes alone.
+///
+/// Training holds four f32 numbers a parameter (weight, gradient and AdamW's two moments) and the activations of
+/// one batch; measuring holds the weights in f32 and the activations of one layer; jobs that only move bytes work
+/// chunk by chunk.
+struct JobEstimator {
+    /// What a worker has before it reads anything, bytes.
+    static let worker: Int64 = 128 << 20
+    /// What work by 16 MiB chunks needs beyond that.
+    static let chunks: Int64 = 272 << 20
+
+    var spec: JobSpec
+    /// The base version.
+    var shape: ModelShape?
+    var forget: StoredDataset?
+    var retain: StoredDataset?
+    var holdout: StoredDataset?
+    /// Bytes of an import's files.
+    var transferred: Int64 = 0
+
+    private var parameters: JobParameters { spec.parameters ?? JobParameters() }
+    private var batch: Int64 { Int64(parameters.batchSize ?? 4) }
+    private var datasets: [StoredDataset] { [forget, retain, holdout].compactMap(\.self) }
+
+    /// The longest batch row, tokens.
+    private var length: Int64 {
+        let context = shape.map(\.context).flatMap { $0 > 0 ? $0 : nil } ?? 512
+        let cap = parameters.maxLength.map(Int64.init) ?? min(512, context)
+        return min(cap, datasets.map { Int64($0.longest) }.max() ?? cap)
+    }
+
+    /// Whether base and result are measured.
+    var evaluates: Bool {
+        spec.kind == .evaluate || spec.kind.unlearns && spec.evaluate != false && !datasets.isEmpty
+    }
+
+    /// Optimiser steps, where the rows alone decide them.
+    var steps: Int? {
+        let epochs = parameters.epochs ?? 3
+        func batches(_ set: StoredDataset?) -> Int? {
+            set.flatMap { $0.textRows == 0 ? ($0.rows + Int(batch) - 1) / Int(batch) : nil }
+        }
+        switch spec.kind {
+        case .finetune: return batches(retain).map { $0 * epochs }
+        case .ascent:
+            guard let forget = batches(forget) else { return nil }
+            if parameters.alpha == 1 && retain == nil || parameters.pairing == .cycle { return forget * epochs }
+            return batches(retain).map { min(forget, $0) * epochs }
+        default: return nil
+        }
+    }
+
+    /// The whole estimate.
+    var estimate: JobEstimate { JobEstimate(memory: memory, disk: disk, seconds: nil, steps: steps) }
+
+    private var disk: Int64 {
+        switch spec.kind {
+        case .ascent, .finetune, .taskVector: shape?.bytes ?? 0
+        case .import, .create: transferred
+        default: 0
+        }
+    }
+
+    private var memory: Int64 {
+        // In floating point: sizes that a client names may be absurd, and must not overflow.
+        let weights = 4 * Double(shape?.parameters ?? 0)
+        let tokens = Double(batch) * Double(length)
+        let hidden = Double(shape?.hidden ?? 0)
+        let layers = Double(shape?.layers ?? 0)
+        let logits = 8 * Double(shape?.vocabulary ?? 0)
+        let (worker, chunks) = (Double(Self.worker), Double(Self.chunks))
+        let measuring = worker + weights + tokens * (logits + 64 * hidden)
+        let measured = evaluates ? measuring : 0
+        let bytes: Double
+        switch spec.kind {
+        case .ascent, .finetune:
+            let reference = parameters.retainLoss == .kl ? weights : 0
+            let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
+            bytes = max(worker + 4 * weights + reference + activations, measured)
+        case .evaluate: bytes = measuring
+        case .generate: bytes = worker + weights + logits + 64 * hidden * Double(max(length, 1))
+        case .create: bytes = worker + chunks + 2 * Double(transferred)
+        case .tokenize: bytes = worker
+        case .taskVector: bytes = max(worker + chunks, measured)
+        case .import, .export, .diff, .verify: bytes = worker + chunks
+        }
+        return Int64(min(bytes, 1e18))
+    }
+}

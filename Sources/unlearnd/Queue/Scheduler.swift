@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Logging
+import Protocol
+
+/// Starts jobs when something has changed, and keeps hold of those that run. It never polls: the only timer is
+/// the one of the next delayed job.
+actor Scheduler {
+    private let planner: ClaimPlanner
+    private let database: StateDatabase
+    private let hub: EventHub
+    private let store: ObjectStore
+    private let launcher: WorkerLauncher?
+    private let grace: Double
+    private let logger: Logger
+    /// Files of jobs that wait or run.
+    nonisolated let descriptors = DescriptorTable()
+
+    private var runners: [JobID: (runner: JobRunner, task: Task<Void, Never>)] = [:]
+    private var isStarted = false
+    private var isStopping = false
+    private var isPlanning = false
+    private var mustPlanAgain = false
+    private var timer: Task<Void, Never>?
+
+    init(
+        planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore, launcher: WorkerLauncher?,
+        grace: Double, logger: Logger
+    ) {
+        self.planner = planner
+        self.database = database
+        self.hub = hub
+        self.store = store
+        self.launcher = launcher
+        self.grace = grace
+        self.logger = logger
+    }
+
+    /// Lets jobs start.
+    func start() {
+        isStarted = true
+        wake()
+    }
+
+    /// Something has changed that may let a job start.
+    func wake() {
+        guard isStarted, !isStopping else { return }
+        guard !isPlanning else {
+            mustPlanAgain = true
+            return
+        }
+        isPlanning = true
+        Task { await plan() }
+    }
+
+    private func plan() async {
+        repeat {
+            mustPlanAgain = false
+            do {
+                let planner = planner
+                let (claims, next) = try await database.change { try planner.claim(in: $0) }
+                for claim in claims { begin(claim) }
+                if !isStopping { setTimer(next) }
+                try await dropDescriptors()
+            } catch {
+                logger.error("jobs cannot be started: \(error)")
+                setTimer(Timestamp.now.milliseconds + 1000)
+            }
+        } while mustPlanAgain && !isStopping
+        isPlanning = false
+    }
+
+    private func begin(_ claim: Claim) {
+        logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
+        let runner = JobRunner(
+            claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub, store: store,
+            logger: logger)
+        let task = Task { [weak self] in
+            await runner.run()
+            await self?.ended(claim.id)
+        }
+        runners[claim.id] = (runner, task)
+        // A claim that was made while the daemon began to stop is given back at once.
+        if isStopping { runner.control.stop(grace: 0, isShutdown: true) }
+    }
+
+    private func ended(_ id: JobID) {
+        runners[id] = nil
+        wake()
+    }
+
+    private func setTimer(_ next: Int64?) {
+        timer?.cancel()
+        timer = nil
+        guard let next else { return }
+        // At most a minute, so that a clock that was set is noticed.
+        let wait = max(0, min(next - Timestamp.now.milliseconds, 60_000))
+        timer = Task { [weak self] in
+            try? await Task.sleep(for: .milliseconds(wait))
+            if !Task.isCancelled { await self?.wake() }
+        }
+    }
+
+    /// Closes the files of jobs that have ended.
+    private func dropDescriptors() async throws {
+        let jobs = descriptors.jobs
+        guard !jobs.isEmpty else { return }
+        let open = try await database.read { db in
+            try jobs.filter { try JobRow.find($0, db).map { !$0.state.isTerminal } ?? false }
+        }
+        for job in jobs where !open.contains(job) { descriptors[job] = nil }
+    }
+
+    /// Stops a running job's worker; its row says `cancelling` already.
+    func cancel(_ job: JobID, force: Bool) {
+        guard let control = runners[job]?.runner.control else { return }
+        if force { control.kill() } else { control.stop(grace: grace) }
+    }
+
+    /// Starts nothing any more, stops the workers so that their jobs wait again, and returns when all are gone.
+    func stop() async {
+        isStopping = true
+        timer?.cancel()
+        for (runner, _) in runners.values { runner.control.stop(grace: grace, isShutdown: true) }
+        while isPlanning || !runners.isEmpty {
+            if let task = runners.values.first?.task {
+                await task.value
+            } else {
+                try? await Task.sleep(for: .milliseconds(5))
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Protocol
+
+/// The rules of a specification that need nothing but the specification.
+enum SpecRules {
+    /// - Throws: `invalid_params` with the member that is wrong.
+    static func check(_ spec: JobSpec) throws(RPCError) {
+        try checkCommon(spec)
+        try checkData(spec)
+        try checkNames(spec)
+        try checkRanges(spec.kind, spec.parameters ?? JobParameters())
+        try checkGate(spec)
+    }
+
+    static func fault(_ field: String, _ message: String, _ hint: String? = nil) -> RPCError {
+        RPCError(.invalidParams, message, hint: hint, field: "spec." + field)
+    }
+
+    private static func checkCommon(_ spec: JobSpec) throws(RPCError) {
+        if spec.kind == .verify {
+            if let model = spec.model {
+                throw fault("model", "verify looks at the whole store, not at \(model)", "leave the model out")
+            }
+        } else {
+            guard let model = spec.model else {
+                throw fault("model", "\(spec.kind.rawValue) needs a model", "name one with --model NAME")
+            }
+            if spec.kind == .import || spec.kind == .create, model.version != nil {
+                throw fault(
+                    "model", "\(spec.kind.rawValue) makes a new version of \(model.model), so no version can be named",
+                    "write \(model.model) alone")
+            }
+        }
+        if let priority = spec.priority, !(-100...100).contains(priority) {
+            throw fault("priority", "priority is \(priority); it lies between -100 and 100")
+        }
+        if let key = spec.key, key.isEmpty || key.utf8.count > 255 {
+            throw fault("key", "a key has 1 to 255 bytes")
+        }
+        if let note = spec.note, note.utf8.count > 4096 { throw fault("note", "a note has at most 4096 bytes") }
+        if let labels = spec.labels {
+            guard labels.count <= 64, labels.allSatisfy({ (1...63).contains($0.key.utf8.count) && $0.value.utf8.count <= 255 })
+            else { throw fault("labels", "there are at most 64 labels, with names of 1 to 63 and values of up to 255 bytes") }
+        }
+        let after = spec.after ?? []
+        guard after.count <= 64 else { throw fault("after", "a job waits for at most 64 others") }
+        guard Set(after.map(\.job)).count == after.count else { throw fault("after", "a job is named twice") }
+    }
+
+    /// The datasets and options that a kind of job reads.
+    private static func checkData(_ spec: JobSpec) throws(RPCError) {
+        let kind = spec.kind
+        let reads: Set<String> =
+            kind.unlearns ? ["forget", "retain", "holdout", "reference", "gate", "evaluate"]
+            : kind == .evaluate ? ["forget", "retain", "holdout", "reference"] : kind == .finetune ? ["retain"] : []
+        let given: [(String, Bool)] = [
+            ("forget", spec.forget != nil), ("retain", spec.retain != nil), ("holdout", spec.holdout != nil),
+            ("reference", spec.reference != nil), ("gate", spec.gate != nil), ("evaluate", spec.evaluate != nil),
+        ]
+        for (name, isGiven) in given where isGiven && !reads.contains(name) {
+            let hint = reads.isEmpty ? "leave it out" : "\(kind.rawValue) takes \(reads.sorted().joined(separator: ", "))"
+            throw fault(name, "\(kind.rawValue) has no \(name)", hint)
+        }
+        switch kind {
+        case .ascent:
+            guard spec.forget != nil else { throw fault("forget", "ascent needs a forget set", "give --forget FILE") }
+            guard spec.retain != nil || spec.parameters?.alpha == 1 else {
+                throw fault("retain", "ascent needs a retain set", "give --retain FILE, or --alpha 1 to do without")
+            }
+        case .finetune:
+            guard spec.retain != nil else {
+                throw fault("retain", "finetune needs its data as the retain set", "give --retain FILE")
+            }
+        case .evaluate:
+            guard spec.forget != nil || spec.retain != nil || spec.holdout != nil else {
+                throw fault("forget", "evaluate needs something to measure", "give --forget, --retain or --holdout FILE")
+            }
+        default: break
+        }
+        if spec.reference != nil, spec.forget == nil, spec.retain == nil, spec.holdout == nil {
+            throw fault("reference", "a reference is measured on the same data, and none is given", "give --forget FILE")
+        }
+    }
+
+    /// Refuses parameters that the kind does not read.
+    private static func checkNames(_ spec: JobSpec) throws(RPCError) {
+        guard let parameters = spec.parameters, let given = try? JSONValue(encoding: parameters).objectValue else { return }
+        let names = JobParameters.names(for: spec.kind)
+        for member in given.members where !member.value.isNull && !names.contains(member.key) {
+            let known = names.isEmpty ? "it takes no parameters" : "it takes \(names.sorted().joined(separator: ", "))"
+            throw fault("parameters.\(member.key)", "\(spec.kind.rawValue) has no parameter \(member.key)", known)
+        }
+    }
+
+    private static func checkRanges(_ kind: JobKind, _ parameters: JobParameters) throws(RPCError) {
+        func range(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws(RPCError) {
+            guard let value, !range.contains(value) else { return }
+            throw fault(
+                "parameters.\(name)", "\(name) is \(value); it lies between \(range.lowerBound) and \(range.upperBound)")
+        }
+        func check(_ name: String, _ value: Double?, _ rule: String, _ holds: (Double) -> Bool) throws(RPCError) {
+            guard let value, !(value.isFinite && holds(value)) else { return }
+            throw fault("parameters.\(name)", "\(name) is \(value); it must be \(rule)")
+        }
+        func need(_ name: String, _ isThere: Bool, _ hint: String) throws(RPCError) {
+            guard !isThere else { return }
+            throw fault("parameters.\(name)", "\(kind.rawValue) needs \(name)", hint)
+        }
+        try range("epochs", parameters.epochs, 1...100_000)
+        try range("batch_size", parameters.batchSize, 1...65_536)
+        try range("max_length", parameters.maxLength, 2...(1 << 20))
+        try range("max_new_tokens", parameters.maxNewTokens, 1...(1 << 20))
+        try check("learning_rate", parameters.learningRate, "a positive number") { $0 > 0 }
+        try check("alpha", parameters.alpha, "a number from 0 to 1") { (0...1).contains($0) }
+        try check("max_forget_loss", parameters.maxForgetLoss, "a positive number") { $0 > 0 }
+        try check("scale", parameters.scale, "a finite number of the size of an f32") { abs($0) <= 3.0e38 }
+        switch kind {
+        case .taskVector:
+            try need("finetuned", parameters.finetuned != nil, "name the fine-tuned version with --finetuned MODEL")
+        case .import, .create, .export:
+            try need("transfer", parameters.transfer != nil, "open a transfer and send its descriptors first")
+        case .generate: try need("prompt", parameters.prompt != nil, "give --prompt TEXT")
+        case .tokenize: try need("text", parameters.text != nil, "give --text TEXT")
+        case .diff: try need("other", parameters.other != nil, "name two versions")
+        case .ascent, .finetune, .evaluate, .verify: break
+        }
+    }
+
+    private static func checkGate(_ spec: JobSpec) throws(RPCError) {
+        guard let text = spec.gate else { return }
+        var given: Set<GateData> = []
+        if spec.forget != nil { given.insert(.forget) }
+        if spec.retain != nil { given.insert(.retain) }
+        if spec.holdout != nil { given.insert(.holdout) }
+        if spec.reference != nil { given.insert(.reference) }
+        do {
+            try Gate.parse(text).check(given: given)
+        } catch {
+            throw fault("gate", error.message, error.hint)
+        }
+        guard spec.evaluate != false else {
+            throw fault("gate", "a gate needs the evaluation that was switched off", "leave --no-evaluate or the gate out")
+        }
+    }
+}

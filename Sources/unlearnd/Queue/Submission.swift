@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Protocol
+
+/// A submission held against what is stored: everything that can be refused before a job exists.
+struct Submission: Sendable {
+    var spec: JobSpec
+    var estimate: JobEstimate
+    var warnings: [String]
+    /// The state that the job begins in.
+    var state: JobState
+
+    /// Checks existence, data and room.
+    ///
+    /// - Parameter transferred: Bytes of the files whose descriptors came with it.
+    /// - Throws: `not_found`, `gone`, `conflict`, `bad_input`, `insufficient_memory`.
+    init(
+        _ spec: JobSpec, transferred: Int64, budget: MemoryBudget, store: ObjectStore, _ db: Database
+    ) throws {
+        self.spec = spec
+        var estimator = JobEstimator(spec: spec, transferred: transferred)
+        if let model = spec.model {
+            switch spec.kind {
+            case .create:
+                guard try ModelRow.find(model.model, db) == nil else {
+                    throw RPCError(
+                        .conflict, "model \(model.model) exists", hint: "choose another name", field: "spec.model")
+                }
+            case .import: break
+            default:
+                let base = try Self.version(model, "model", db)
+                estimator.shape = try ModelShape(store: store, manifest: base.manifest)
+            }
+        }
+        for (reference, field) in [
+            (spec.reference, "reference"), (spec.parameters?.finetuned, "parameters.finetuned"),
+            (spec.parameters?.base, "parameters.base"), (spec.parameters?.other, "parameters.other"),
+        ] {
+            if let reference { _ = try Self.version(reference, field, db) }
+        }
+        estimator.forget = try Self.dataset(spec.forget, "forget", db)
+        estimator.retain = try Self.dataset(spec.retain, "retain", db)
+        estimator.holdout = try Self.dataset(spec.holdout, "holdout", db)
+        try Self.checkPairing(spec, estimator)
+        estimate = estimator.estimate
+        guard estimate.memory <= budget.limit else {
+            throw RPCError(
+                .insufficientMemory,
+                "the job needs about \(Self.mebibytes(estimate.memory)) MiB of memory; jobs may use "
+                    + "\(Self.mebibytes(budget.limit)) MiB here",
+                hint: "lower --batch-size or --max-length, or run it on a larger machine")
+        }
+        warnings = []
+        if spec.kind.unlearns, spec.gate == nil {
+            warnings.append("no gate is given: nothing is required of the result, and it becomes head whatever it measures")
+        }
+        state = try Self.firstState(spec, db)
+    }
+
+    private static func mebibytes(_ bytes: Int64) -> Int64 { bytes >> 20 }
+
+    private static func version(_ reference: VersionReference, _ field: String, _ db: Database) throws -> VersionRow {
+        do {
+            return try VersionRow.resolve(reference, db)
+        } catch var error as RPCError {
+            error.field = "spec.\(field)"
+            throw error
+        }
+    }
+
+    private static func dataset(_ id: Digest?, _ field: String, _ db: Database) throws -> StoredDataset? {
+        guard let id else { return nil }
+        guard let dataset = try StoredDataset.find(id, db) else {
+            throw RPCError(
+                .notFound, "there is no dataset \(id.short)", hint: "upload the \(field) set first", field: "spec.\(field)")
+        }
+        return dataset
+    }
+
+    /// An erasure request must not lose rows to a short retain set: steps per epoch are those of the shorter set.
+    private static func checkPairing(_ spec: JobSpec, _ estimator: JobEstimator) throws {
+        guard spec.kind == .ascent, spec.parameters?.pairing == nil, spec.parameters?.alpha != 1,
+            let forget = estimator.forget, let retain = estimator.retain, retain.textRows == 0
+        else { return }
+        let batch = spec.parameters?.batchSize ?? 4
+        let (forgetBatches, retainBatches) = ((forget.rows + batch - 1) / batch, (retain.rows + batch - 1) / batch)
+        guard forgetBatches > retainBatches else { return }
+        throw RPCError(
+            .badInput,
+            "the retain set has \(retainBatches) batches and the forget set \(forgetBatches): "
+                + "\(forget.rows - retainBatches * batch) forget rows would never be used",
+            hint: "give at least as many retain rows, or --pairing cycle to repeat them, or --pairing min to accept it",
+            field: "spec.retain")
+    }
+
+    private static func firstState(_ spec: JobSpec, _ db: Database) throws -> JobState {
+        var state = JobState.queued
+        for dependency in spec.after ?? [] {
+            guard let job = try JobRow.find(dependency.job, db) else {
+                throw RPCError(.notFound, "there is no job \(dependency.job) to wait for", field: "spec.after")
+            }
+            guard let verdict = Dependencies.judge(dependency.condition, job.state) else {
+                throw RPCError(
+                    .conflict,
+                    "job \(dependency.job) ended \(job.state.rawValue), so “\(dependency.condition.rawValue)” can never be met",
+                    hint: "wait for another job, or for any end with \(dependency.job):any", field: "spec.after")
+            }
+            if verdict == .waiting { state = .blocked }
+        }
+        return spec.hold == true ? .held : state
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// How much one client, one user and all together may take of the server.
+struct ServerLimits: Sendable {
+    /// Connections at the same time.
+    var connections = 1024
+    /// Connections of one user at the same time.
+    var connectionsPerUser = 512
+    /// Live subscriptions of one connection.
+    var subscriptions = 16
+    /// Unread bytes above which nothing more is read from that client, until `resumeBelow` is reached.
+    var pauseAbove = 1 << 20
+    var resumeBelow = 256 << 10
+    /// Unread bytes above which the connection is closed.
+    var closeAbove = 8 << 20
+    /// How long a client may read nothing of what waits for it.
+    var stuck = TimeAmount.seconds(30)
+    /// How long requests have to end when the server stops.
+    var farewell = TimeAmount.seconds(3)
+}

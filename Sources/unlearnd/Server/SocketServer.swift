@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import NIOPosix
+import Protocol
+import ServiceLifecycle
+
+/// Serves the control socket.
+struct SocketServer: Service {
+    var socket: ListeningSocket
+    var rules: RoleRules
+    var environment: ConnectionHandler.Environment
+    /// Called once clients are accepted.
+    var onReady: @Sendable () -> Void
+
+    func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let (environment, rules, limits) = (self.environment, self.rules, self.environment.limits)
+        let server = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 128)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(
+                .writeBufferWaterMark, value: .init(low: limits.resumeBelow, high: limits.pauseAbove)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let credentials = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable {
+                        (descriptor: NIOBSDSocket.Handle) in PeerCredentials(of: descriptor)
+                    }
+                    let found = credentials.flatMap(\.self)
+                    guard let peer = found?.peer(by: rules) else {
+                        try channel.pipeline.syncOperations.addHandler(RefusalHandler(uid: found?.uid))
+                        return
+                    }
+                    try channel.pipeline.syncOperations.addHandlers([
+                        ByteToMessageHandler(LineDecoder()),
+                        ConnectionHandler(environment, channel: channel, peer: peer),
+                    ])
+                }
+            }
+            .withBoundSocket(socket.descriptor).get()
+        onReady()
+        try? await gracefulShutdown()
+        socket.remove()
+        try? await server.close()
+        environment.registry.stop()
+        // What is under way may end and be answered; whoever does not read it is cut off.
+        let end = NIODeadline.now() + limits.farewell
+        while environment.registry.count > 0, NIODeadline.now() < end {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        try await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+
+/// Tells systemd how the daemon is (sd_notify(3)): one datagram to `$NOTIFY_SOCKET`. Without it, nothing.
+struct ServiceManager: Sendable {
+    private let socketPath: String?
+
+    /// The manager that the environment names.
+    init(environment: [String: String]) { socketPath = environment["NOTIFY_SOCKET"] }
+
+    /// The daemon serves requests.
+    func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
+    /// The daemon is about to end.
+    func stopping() { send("STOPPING=1\nSTATUS=stopping") }
+    /// Something for `systemctl status`.
+    func status(_ text: String) { send("STATUS=\(text)") }
+
+    private func send(_ message: String) {
+        guard let socketPath, let address = UnixAddress(socketPath) else { return }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        guard address.withPointer({ connect(descriptor, $0, $1) }) == 0 else { return }
+        let bytes = Array(message.utf8)
+        _ = bytes.withUnsafeBytes { cl_send(descriptor, $0.baseAddress, $0.count, nil, 0) }
+    }
+}

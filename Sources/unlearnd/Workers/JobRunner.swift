@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Logging
+import Protocol
+import Subprocess
+import Synchronization
+
+/// One job from its start to its end: the worker, what it says, and what that changes.
+final class JobRunner: Sendable {
+    let claim: Claim
+    let control = WorkerControl()
+    private let files: DescriptorSet?
+    private let launcher: WorkerLauncher?
+    private let database: StateDatabase
+    private let hub: EventHub
+    private let store: ObjectStore
+    private let logger: Logger
+    private let meter = ProgressMeter()
+    private let outcome = Mutex<Outcome?>(nil)
+
+    /// What the worker said last.
+    private enum Outcome: Sendable {
+        case finished(WorkerResult)
+        case failed(JobFailure)
+    }
+
+    init(
+        _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase, hub: EventHub,
+        store: ObjectStore, logger: Logger
+    ) {
+        var claim = claim
+        claim.order.files = files?.files
+        claim.order.descriptors = files?.descriptors.count ?? 0
+        self.claim = claim
+        self.files = files
+        self.launcher = launcher
+        self.database = database
+        self.hub = hub
+        self.store = store
+        self.logger = logger
+    }
+
+    /// Runs the job; when this returns, no process and no active row is left of it.
+    func run() async {
+        FailPoint.afterClaim.reach()
+        let id = claim.id
+        let last = try? await database.read { try LogRow.last(id, $0) }
+        let log = JobLog(job: id, model: claim.model, last: last ?? 0, database: database, hub: hub, logger: logger)
+        let outcome = await work(log)
+        await log.flush()
+        await end(outcome, log)
+        hub.forgetProgress(of: id)
+    }
+
+    private func work(_ log: JobLog) async -> Outcome {
+        guard let launcher else {
+            return .failed(
+                JobFailure(
+                    .internal, "the program \(WorkerExecutable.name) was not found",
+                    hint: "install it beside unlearnd, or name it with the setting worker"))
+        }
+        if claim.spec.parameters?.transfer != nil, files == nil {
+            return .failed(
+                JobFailure(.sourceGone, "the files of this job are no longer open", hint: "submit it again"))
+        }
+        do {
+            let end = try await launcher.run(claim.order, files, control) { try await self.handle($0, log) }
+            return interpret(end, log)
+        } catch {
+            return .failed(error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
+        }
+    }
+
+    private func interpret(_ end: WorkerLauncher.End, _ log: JobLog) -> Outcome {
+        let said = outcome.withLock { $0 }
+        if let fault = end.fault { return .failed(fault) }
+        if let said { return said }
+        let lines = end.errors.split(separator: "\n", omittingEmptySubsequences: true)
+        for line in lines.suffix(200) { log.add("error", String(line)) }
+        let how: String
+        switch end.status {
+        case .exited(let code): how = "exited with status \(code) without a result"
+        case .signaled(let signal):
+            how = "was killed by signal \(signal)" + (signal == 9 ? "; too little memory is the usual reason" : "")
+        }
+        let words = lines.suffix(3).joined(separator: " | ").prefix(1000)
+        return .failed(
+            JobFailure(
+                .workerDied, "the worker \(how)" + (words.isEmpty ? "" : ": \(words)"),
+                hint: "the model is unchanged; unlearnctl logs \(claim.id) has the worker's last words"))
+    }
+
+    private func handle(_ message: WorkerMessage, _ log: JobLog) async throws {
+        let (id, model) = (claim.id, claim.model)
+        switch message {
+        case .started(let environment):
+            let blas = environment.coreType.map { ", OpenBLAS \($0)" } ?? ""
+            log.add("info", "worker started: kernels \(environment.kernels), \(environment.threads) threads\(blas)")
+        case .log(let level, let message): log.add(level, message)
+        case .progress(let progress):
+            if meter.admits(progress) { hub.publish(progress, job: id, model: model) }
+        case .snapshot(let report):
+            let data = try JSONValue(encoding: report)
+            try await database.change { try $0.record(.snapshot, job: id, model: model, data) }
+            FailPoint.afterSnapshot.reach()
+            control.proceed()
+            if claim.spec.kind.editsVersion {
+                try await database.change { try $0.record(.edit, job: id, model: model) }
+            }
+        case .epoch(let epoch):
+            let data = try JSONValue(encoding: epoch)
+            try await database.change { try $0.record(.epoch, job: id, model: model, data) }
+        case .evaluation(let role, let figures):
+            let data: JSONValue = ["role": .string(role), "figures": try JSONValue(encoding: figures)]
+            try await database.change { try $0.record(.evaluation, job: id, model: model, data) }
+        case .warning(let warning):
+            let text = String(warning.prefix(8192))
+            log.add("warning", text)
+            try await database.change {
+                try JobRow.warn(id, [text], in: $0)
+                try $0.record(.warning, job: id, model: model, ["message": .string(text)])
+            }
+        case .finished(let result): outcome.withLock { $0 = .finished(result) }
+        case .failed(let failure): outcome.withLock { $0 = .failed(failure) }
+        }
+    }
+
+    // MARK: The end
+
+    private func end(_ outcome: Outcome, _ log: JobLog) async {
+        let claim = claim
+        if case .finished = outcome { FailPoint.afterResult.reach() }
+        switch outcome {
+        case .finished(let result) where claim.spec.kind.writesVersion:
+            do {
+                let proposal = try VersionCommitter.propose(claim, result, store: store)
+                guard try await database.change({ try JobRow.apply(.beginCommit, to: claim.id, epoch: claim.epoch, in: $0) })
+                else { return await giveUp(nil, log) }
+                FailPoint.beforeCommit.reach()
+                _ = try await database.change { try VersionCommitter.commit(claim, proposal, in: $0) }
+                FailPoint.afterCommit.reach()
+            } catch {
+                await giveUp(Self.failure(error), log)
+            }
+        case .finished(let result):
+            do {
+                guard try await database.change({ try JobEnd.succeed(claim, result, in: $0) }) else {
+                    return await giveUp(nil, log)
+                }
+            } catch {
+                await giveUp(Self.failure(error), log)
+            }
+        case .failed(let failure): await giveUp(failure, log)
+        }
+    }
+
+    private static func failure(_ error: any Error) -> JobFailure {
+        if let failure = error as? JobFailure { return failure }
+        let described = RPCError(describing: error)
+        return JobFailure(
+            described.kind == .storageFull ? .storage : .internal, "the result cannot be committed: \(described.message)",
+            hint: described.hint ?? "retry the job; its objects are reused")
+    }
+
+    /// Ends the job without a result: cancelled if somebody asked for it, waiting again if the daemon stops, else
+    /// failed. Goes on trying, because a row that stays active blocks its model.
+    private func giveUp(_ failure: JobFailure?, _ log: JobLog) async {
+        let (id, epoch, transfer) = (claim.id, claim.epoch, claim.spec.parameters?.transfer)
+        let isShutdown = control.isShutdown
+        let failure = failure ?? JobFailure(.internal, "the job was ended by somebody else")
+        // With the end itself, so that whoever sees the end can read why.
+        await log.flush()
+        let line = log.line("error", failure.message)
+        var wait = 1.0
+        while true {
+            do {
+                let hasFailed = try await database.change { change in
+                    if try JobRow.apply(.endCancelled, to: id, epoch: epoch, reason: "cancelled", in: change) { return false }
+                    if isShutdown, transfer == nil, try JobEnd.interrupt(id, epoch: epoch, in: change) { return false }
+                    guard try JobEnd.fail(id, epoch: epoch, failure, in: change) else { return false }
+                    try LogRow.append([line], to: id, in: change)
+                    return true
+                }
+                if hasFailed { log.publish(line) }
+                return
+            } catch {
+                logger.error("job \(id) cannot be ended: \(error)")
+                if isShutdown { return }
+                try? await Task.sleep(for: .seconds(wait))
+                wait = min(wait * 2, 60)
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Engine
+import Protocol
+import Testing
+
+/// The training loops over the golden models; the arithmetic of one step is compared with PyTorch elsewhere.
+struct TrainerTests {
+    private func examples(_ golden: GoldenModel, _ group: String) throws -> [Example] {
+        try (0..<2).flatMap { index in
+            let batch = try golden.batch(group, index)
+            return batch.lengths.enumerated().map { row, length in
+                let start = row * batch.columns
+                return Example(
+                    ids: Array(batch.tokens[start..<start + length]),
+                    labels: Array(batch.labels[start..<start + length]), line: index * 100 + row)
+            }
+        }
+    }
+
+    private func pairs(_ golden: GoldenModel, pairing: Pairing? = .min, shuffle: Bool = true) throws -> PairedBatches {
+        try PairedBatches(
+            forget: Batcher(examples: examples(golden, "forget"), batchSize: 2, seed: 9, stream: .forget, shuffle: shuffle),
+            retain: Batcher(examples: examples(golden, "retain"), batchSize: 3, seed: 9, stream: .retain, shuffle: shuffle),
+            pairing: pairing)
+    }
+
+    private func run(
+        _ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings
+    ) throws -> (outcome: Trainer.Outcome, steps: [Trainer.Step]) {
+        var steps: [Trainer.Step] = []
+        let outcome = try Trainer(model, data: data, settings: settings).run { steps.append($0) } epoch: { _ in }
+        return (outcome, steps)
+    }
+
+    @Test(arguments: GoldenModel.names)
+    func `ascent is the weighted sum of both gradients and AdamW`(name: String) throws {
+        let golden = try GoldenModel(name)
+        let pairs = try pairs(golden)
+        let trained = try golden.load()
+        let settings = Trainer.Settings(epochs: 2, learningRate: 1e-3, alpha: 0.3)
+        let (outcome, steps) = try run(trained, .pairs(pairs), settings)
+
+        let model = try golden.load()
+        let gradients = try model.makeBuffer()
+        let optimizer = try AdamW(
+            count: model.table.count, rates: AdamW.Rates(learningRate: 1e-3), context: model.context)
+        var losses: [(forget: Double, retain: Double)] = []
+        for epoch in 0..<2 {
+            for rows in pairs.steps(epoch: epoch) {
+                gradients.clear()
+                let forget = try model.accumulateGradients(
+                    pairs.forget.batch(rows.forget), scale: -0.3, into: gradients)
+                let retain = try model.accumulateGradients(
+                    pairs.retain.batch(rows.retain), scale: 0.7, into: gradients)
+                optimizer.step(model.parameters, gradients)
+                losses.append((forget.mean, retain.mean))
+            }
+        }
+        #expect(trained.parameters.buffer.elementsEqual(model.parameters.buffer))
+        #expect(steps.map(\.number) == Array(1...2 * pairs.stepsPerEpoch) && outcome.steps == steps.count)
+        #expect(steps.map(\.forgetLoss) == losses.map { $0.forget } && steps.map(\.retainLoss) == losses.map { $0.retain })
+        let epoch = try #require(outcome.epochs.last)
+        let own = losses.suffix(pairs.stepsPerEpoch)
+        let mean = own.map { -0.3 * $0.forget + 0.7 * $0.retain }.reduce(0, +) / Double(own.count)
+        #expect(abs(try #require(epoch.loss) - mean) < 1e-12 && epoch.steps == pairs.stepsPerEpoch)
+    }
+
+    @Test func `a term without weight moves nothing`() throws {
+        let golden = try GoldenModel("gpt2")
+        let pairs = try pairs(golden, pairing: .cycle)
+        let alone = try golden.load()
+        _ = try run(alone, .forgetting(pairs.forget), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+        let both = try golden.load()
+        let (_, steps) = try run(both, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+        #expect(alone.parameters.buffer.elementsEqual(both.parameters.buffer))
+        #expect(steps.allSatisfy { $0.retainLoss != nil && $0.loss == -($0.forgetLoss ?? 0) })
+        let kept = try golden.load()
+        let (_, plain) = try run(kept, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 0))
+        #expect(plain.allSatisfy { $0.forgetLoss != nil && $0.loss == $0.retainLoss })
+    }
+
+    @Test func `the loss cap stops before the update that would follow it`() throws {
+        let golden = try GoldenModel("llama-tied")
+        let data = try TrainingData.forgetting(pairs(golden).forget)
+        var settings = Trainer.Settings(epochs: 20, learningRate: 1e-2, alpha: 1)
+        let (_, steps) = try run(golden.load(), data, settings)
+        let cap = try #require(steps.map { $0.forgetLoss ?? 0 }.max())
+        let first = try #require(steps.firstIndex { $0.forgetLoss ?? 0 >= cap })
+        settings.maxForgetLoss = cap
+        let model = try golden.load()
+        let capped = try run(model, data, settings)
+        #expect(capped.outcome.cappedAt == cap && capped.outcome.steps == first && capped.steps == Array(steps[..<first]))
+        settings.maxForgetLoss = 0
+        let untouched = try golden.load()
+        #expect(try run(untouched, data, settings).outcome == Trainer.Outcome(epochs: [], steps: 0, cappedAt: steps[0].forgetLoss))
+        #expect(untouched.parameters.buffer.elementsEqual(try golden.load().parameters.buffer))
+    }
+
+    @Test func `a divergence from the base begins at zero and holds the model`() throws {
+        let golden = try GoldenModel("gpt2")
+        let settings = Trainer.Settings(epochs: 3, learningRate: 1e-3, alpha: 0.5, retainLoss: .kl)
+        let (_, steps) = try run(golden.load(), .pairs(pairs(golden)), settings)
+        #expect(abs(steps[0].retainLoss ?? 1) < 1e-6)
+        #expect(steps.dropFirst().allSatisfy { $0.retainLoss ?? 0 > 0 })
+    }
+
+    @Test func `fine-tuning lowers the loss and numbers that leave the finite ones end the run`() throws {
+        let golden = try GoldenModel("llama-tied")
+        let data = try TrainingData.learning(
+            Batcher(examples: examples(golden, "retain"), batchSize: 4, seed: 1, stream: .training))
+        let (outcome, _) = try run(golden.load(), data, Trainer.Settings(epochs: 8, learningRate: 3e-3))
+        let losses = outcome.epochs.compactMap(\.loss)
+        #expect(losses.count == 8 && losses[7] < losses[0])
+        #expect(outcome.epochs.allSatisfy { $0.forgetLoss == nil })
+        #expect(throws: DivergenceError.self) {
+            _ = try run(golden.load(), data, Trainer.Settings(epochs: 8, learningRate: 1e38))
+        }
+    }
+
+    @Test func `the prediction of memory grows with each thing that takes it`() throws {
+        let configuration = try GoldenModel("gpt2").configuration
+        let least = try TrainingMemory.predict(configuration, batch: 1, length: 8)
+        #expect(try TrainingMemory.predict(configuration, batch: 2, length: 8) > least)
+        #expect(try TrainingMemory.predict(configuration, batch: 1, length: 16) > least)
+        #expect(try TrainingMemory.predict(configuration, batch: 1, length: 8, keepsBase: true) > least)
+        #expect(try TrainingMemory.predict(ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8)), batch: 4, length: 256) > 2 << 30)
+    }
+}

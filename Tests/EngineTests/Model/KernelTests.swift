@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+import Engine
+import Foundation
+import Testing
+
+/// Every vector kernel against its scalar twin, over sizes with all kinds of tails, and against itself on the
+/// other vector levels, bit for bit.
+@Suite struct KernelTests {
+    static let sizes = [1, 2, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 127, 129, 257]
+
+    private let scalar: ck_kernels
+    private let vectors: [ck_kernels]
+
+    init() throws {
+        scalar = try #require(ck_kernels_at(Int32(CK_LEVEL_SCALAR))).pointee
+        vectors = (1...2).compactMap { ck_kernels_at(Int32($0))?.pointee }
+    }
+
+    private func values(_ count: Int, seed: UInt64, spread: Double = 1.5) -> [Float] {
+        var random = RandomSource(seed: seed)
+        return (0..<count).map { _ in Float(spread * random.normal()) }
+    }
+
+    /// Runs `body` on every level from the same start, and compares what it left in its buffer.
+    private func compare(
+        _ size: Int, tolerance: Float = 2e-6, from start: [Float], function: String = #function,
+        _ body: (ck_kernels, inout [Float]) -> Void
+    ) {
+        var expected = start
+        body(scalar, &expected)
+        let scale = max(1, expected.filter(\.isFinite).map(abs).max() ?? 1)
+        var first: [Float]?
+        for kernels in vectors {
+            var actual = start
+            body(kernels, &actual)
+            let worst = zip(actual, expected).map { abs($0 - $1) }.max() ?? 0
+            #expect(worst <= tolerance * scale, "\(function), size \(size), level \(kernels.level): \(worst)")
+            if let first {
+                #expect(
+                    actual.map(\.bitPattern) == first.map(\.bitPattern),
+                    "\(function), size \(size): level \(kernels.level) has other bits")
+            }
+            first = first ?? actual
+        }
+    }
+
+    @Test(arguments: sizes, [true, false])
+    func `norms`(size: Int, centred: Bool) {
+        let rows = 3
+        let x = values(rows * size, seed: 1), gamma = values(size, seed: 2), beta = values(size, seed: 3)
+        let dy = values(rows * size, seed: 4)
+        // y, mean, rstd
+        compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows)) { k, out in
+            out.withUnsafeMutableBufferPointer { out in
+                let base = out.baseAddress!
+                k.norm_forward(
+                    base, centred ? base + rows * size : nil, base + rows * size + rows, x, gamma,
+                    centred ? beta : nil, rows, size, 1e-5)
+            }
+        }
+        let mean: [Float] = [0.1, -0.2, 0.3], rstd: [Float] = [0.7, 0.9, 1.1]
+        compare(size, tolerance: 1e-5, from: dy) { k, out in
+            k.norm_backward_input(&out, dy, x, gamma, centred ? mean : nil, rstd, rows, size)
+        }
+        compare(size, from: values(2 * size, seed: 5)) { k, out in
+            out.withUnsafeMutableBufferPointer { out in
+                let base = out.baseAddress!
+                k.norm_backward_weight(
+                    base, centred ? base + size : nil, dy, x, centred ? mean : nil, rstd, rows, size, size)
+            }
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `sums and elementwise operations`(size: Int) {
+        let a = values(3 * size, seed: 6), b = values(3 * size, seed: 7)
+        compare(size, from: a) { k, out in k.add_bias(&out, size, b, 3, size) }
+        compare(size, from: b) { k, out in k.column_sum(&out, a, size, 3, size) }
+        compare(size, from: b) { k, out in k.add(&out, a, b, 3 * size) }
+        compare(size, from: b) { k, out in k.accumulate(&out, a, 3 * size) }
+        compare(size, from: b) { k, out in k.scale(&out, a, 0.3, 3 * size) }
+        compare(size, tolerance: 1e-5, from: [0, 0, 0]) { k, out in k.row_dot(&out, a, size, b, size, 3, size)
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `activations`(size: Int) {
+        let extremes: [Float] = [0, -0.0, 1e-20, -1e-20, 5, -5, 20, -20, 1e4, -1e4, -88, 88]
+        let x = (values(2 * size, seed: 8, spread: 4) + extremes), dy = values(x.count, seed: 9)
+        compare(size, from: x) { k, out in k.gelu_forward(&out, x, x.count) }
+        compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_backward(&out, dy, x, x.count) }
+        let pairs = values(4 * size, seed: 10, spread: 4)
+        compare(size, from: dy) { k, out in k.swiglu_forward(&out, pairs, 2, size) }
+        compare(size, from: pairs) { k, out in
+            k.swiglu_backward(&out, values(2 * size, seed: 11), pairs, 2, size)
+        }
+    }
+
+    @Test(arguments: [2, 6, 16, 30, 32, 34, 64, 80, 128])
+    func `rotation, and that it undoes itself`(rotary: Int) {
+        let head = rotary + 3, heads = 2, rows = 3, ld = heads * head + 5
+        let angles = values(4 * rotary / 2, seed: 12)
+        let cosines = angles.map { Float(cos(Double($0))) }, sines = angles.map { Float(sin(Double($0))) }
+        let positions: [Int32] = [3, 0, 2], x = values(rows * ld, seed: 13)
+        compare(rotary, from: x) { k, out in
+            k.rotary(&out, ld, cosines, sines, positions, rows, heads, head, rotary, 1)
+        }
+        for kernels in vectors {
+            var turned = x
+            kernels.rotary(&turned, ld, cosines, sines, positions, rows, heads, head, rotary, 1)
+            #expect(turned != x)
+            kernels.rotary(&turned, ld, cosines, sines, positions, rows, heads, head, rotary, -1)
+            #expect(zip(turned, x).allSatisfy { abs($0 - $1) <= 1e-6 * max(1, abs($1)) * 4 })
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `causal softmax and its gradient`(size: Int) {
+        let rows = min(size, 5), first = size - rows, ld = size + 3
+        let scores = values(rows * ld, seed: 14, spread: 5), delta = values(rows, seed: 15)
+        compare(size, from: scores + [Float](repeating: 0, count: rows)) { k, out in
+            out.withUnsafeMutableBufferPointer { out in
+                let base = out.baseAddress!
+                k.attention_softmax(base, ld, base + rows * ld, rows, size, first, 0.4)
+            }
+        }
+        let logSums = [Float](repeating: 6, count: rows)
+        compare(size, from: scores) { k, out in
+            k.attention_probabilities(&out, ld, logSums, rows, size, first, 0.4)
+        }
+        compare(size, from: scores) { k, out in
+            k.attention_backward(&out, values(rows * ld, seed: 16), ld, delta, rows, size, first, 0.4)
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `losses and their gradients`(size: Int) {
+        let logits = values(size, seed: 17, spread: 6), reference = values(size, seed: 18, spread: 6)
+        for scale in [Float(0), 0.25] {
+            compare(size, from: logits + [0, 0]) { k, out in
+                let result = k.cross_entropy(&out, size, size / 2, scale)
+                out[size] = result.loss
+                out[size + 1] = Float(result.correct)
+            }
+        }
+        compare(size, tolerance: 4e-6, from: logits + [0]) { k, out in
+            var base = reference
+            out[size] = k.divergence(&out, &base, size, 0.25).loss
+        }
+        for kernels in [scalar] + vectors {
+            var copy = logits
+            let best = kernels.argmax(logits, size)
+            #expect(logits[best] == logits.max() && kernels.cross_entropy(&copy, size, best, 0).correct == 1)
+            // Of equal logits the first one wins.
+            var equal = [Float](repeating: 2, count: size + 1)
+            #expect(kernels.argmax(equal, size + 1) == 0)
+            #expect(kernels.cross_entropy(&equal, size + 1, size, 0).correct == 0)
+            var broken = logits
+            broken[size / 2] = .nan
+            #expect(kernels.argmax(broken, size) == -1)
+            #expect(kernels.cross_entropy(&broken, size, 0, 0).loss.isNaN)
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `AdamW`(size: Int) {
+        let g = values(size, seed: 19)
+        let m = values(size, seed: 20), v = values(size, seed: 21).map(abs), w = values(size, seed: 22)
+        var step = ck_adamw_step(
+            decay: 0.9999, one_minus_beta1: 0.1, beta2: 0.999, one_minus_beta2: 0.001,
+            bias_correction2_sqrt: 0.2,
+            epsilon: 1e-8, negative_step_size: -0.01)
+        compare(size, from: w + m + v) { k, out in
+            out.withUnsafeMutableBufferPointer { out in
+                let base = out.baseAddress!
+                k.adamw(base, g, base + size, base + 2 * size, size, &step)
+            }
+        }
+    }
+
+    @Test func `all 65536 halves convert and come back, and rounding is to nearest even`() {
+        let all = (0...UInt16.max).map { $0 }
+        for kernels in [scalar] + vectors {
+            var floats = [Float](repeating: 0, count: all.count), back = all
+            kernels.from_bf16(&floats, all, all.count)
+            #expect(zip(floats, all).allSatisfy { $0.bitPattern == UInt32($1) << 16 })
+            kernels.to_bf16(&back, floats, all.count)
+            #expect(
+                zip(back, all).allSatisfy {
+                    $0 == $1 || (Float(bitPattern: UInt32($1) << 16).isNaN && $0 == $1 | 0x40)
+                })
+            kernels.from_f16(&floats, all, all.count)
+            kernels.to_f16(&back, floats, all.count)
+            for (half, (float, again)) in zip(all, zip(floats, back)) {
+                let isNaN = half & 0x7c00 == 0x7c00 && half & 0x3ff != 0
+                #expect(isNaN ? float.isNaN && again & 0x7c00 == 0x7c00 && again & 0x3ff != 0 : again == half)
+            }
+        }
+        // Every float half-way between two halves, and its neighbours, on all levels.
+        var edges: [Float] = [
+            .infinity, -.infinity, .nan, 0, -0.0, 65519, 65520, 1e30, .leastNonzeroMagnitude,
+        ]
+        for bits in stride(from: UInt32(0), to: 0x4780_0000, by: 0x1000) {
+            edges += [bits &- 1, bits, bits + 1].map { Float(bitPattern: $0) }
+        }
+        var expected = [UInt16](repeating: 0, count: edges.count), actual = expected
+        for kernels in vectors {
+            scalar.to_f16(&expected, edges, edges.count)
+            kernels.to_f16(&actual, edges, edges.count)
+            #expect(zip(zip(actual, expected), edges).allSatisfy { $0.0 == $0.1 || $1.isNaN })
+            scalar.to_bf16(&expected, edges, edges.count)
+            kernels.to_bf16(&actual, edges, edges.count)
+            #expect(actual == expected)
+        }
+    }
+
+    @Test func `the exponential is within one unit in the last place everywhere`() {
+        var inputs: [Float] = [
+            .infinity, -.infinity, .nan, 0, -0.0, 88.72283, 88.72284, 89, 1e30, -1e30, -87.33655, -103.97208,
+            -104,
+        ]
+        for bits in stride(from: UInt32(0), to: Float(120).bitPattern, by: 10007) {
+            inputs += [Float(bitPattern: bits), -Float(bitPattern: bits)]
+        }
+        var expected = [Float](repeating: 0, count: inputs.count), actual = expected
+        scalar.exponential(&expected, inputs, inputs.count)
+        for kernels in vectors {
+            kernels.exponential(&actual, inputs, inputs.count)
+            for (input, (a, e)) in zip(inputs, zip(actual, expected)) {
+                let close = abs(Int64(a.bitPattern) - Int64(e.bitPattern)) <= 1 || (a.isNaN && e.isNaN)
+                #expect(close, "exp(\(input)) is \(e), not \(a)")
+            }
+        }
+    }
+}
