@@ -20,19 +20,22 @@ struct Daemon {
         }
         self.logger = logger
         umask(0o077)
+        signal(SIGPIPE, SIG_IGN)
         let open = DescriptorLimit.raise()
         // What remains is for connections, the database and the object store.
         var transferLimits = TransferTable.Limits()
         transferLimits.descriptors = min(transferLimits.descriptors, max(64, open - 1536))
         let transfers = TransferTable(limits: transferLimits)
-        let control = try ControlPlane(configuration: configuration.control, transfers: transfers, logger: logger)
+        let control = try ControlPlane(
+            configuration: configuration.control, transfers: transfers, logger: logger)
         let blobs = try BlobSpool(directory: configuration.control.stateDirectory + "/uploads")
         let rules = RoleRules.current(environment: environment)
         let users = rules.isService ? rules.operatorGroup : nil
         let socket = try ListeningSocket(
             path: configuration.socket, type: SOCK_STREAM, group: users, isPublic: rules.isService)
         let descriptorSocket = try ListeningSocket(
-            path: configuration.descriptorSocket, type: SOCK_SEQPACKET, group: users, isPublic: rules.isService)
+            path: configuration.descriptorSocket, type: SOCK_SEQPACKET, group: users,
+            isPublic: rules.isService)
         let identity = DaemonIdentity(
             socket: configuration.socket, descriptorSocket: configuration.descriptorSocket,
             stateDirectory: configuration.control.stateDirectory)
@@ -50,7 +53,8 @@ struct Daemon {
         let server = SocketServer(
             socket: socket, rules: rules,
             environment: ConnectionHandler.Environment(
-                router: router, control: control, identity: identity, registry: ConnectionRegistry(limits: limits),
+                router: router, control: control, identity: identity,
+                registry: ConnectionRegistry(limits: limits),
                 limits: limits, logger: logger)
         ) {
             logger.notice("unlearnd \(Software.version) listens on \(configuration.socket)")
@@ -60,9 +64,11 @@ struct Daemon {
         group = ServiceGroup(
             services: [
                 ControlPlaneService(control: control, manager: manager, logger: logger),
-                DescriptorServer(socket: descriptorSocket, rules: rules, transfers: transfers, logger: logger), server,
+                DescriptorServer(
+                    socket: descriptorSocket, rules: rules, transfers: transfers, logger: logger), server,
             ],
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
     /// Serves until SIGTERM or SIGINT.

@@ -59,10 +59,12 @@ struct DaemonConfiguration: Sendable {
             do {
                 providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
             } catch {
-                throw Fault(message: "the configuration \(path) cannot be read: \(error)", hint: "correct the file")
+                throw Fault(
+                    message: "the configuration \(path) cannot be read: \(error)", hint: "correct the file")
             }
         }
-        return try DaemonConfiguration(Reader(reader: ConfigReader(providers: providers)), standard, file: path)
+        return try DaemonConfiguration(
+            Reader(reader: ConfigReader(providers: providers)), standard, file: path)
     }
 
     private init(_ reader: Reader, _ standard: StandardPaths, file: String) throws {
@@ -87,7 +89,8 @@ struct DaemonConfiguration: Sendable {
         control = ControlConfiguration(
             stateDirectory: state, workerPath: try reader.path(.worker),
             parallel: try reader.whole(.parallel, 1...256) ?? 2,
-            threads: try reader.whole(.threads, 1...1024) ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
+            threads: try reader.whole(.threads, 1...1024)
+                ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
             memoryLimit: try reader.bytes(.memoryLimit),
             grace: try reader.seconds(.cancelGraceSeconds) ?? 5)
     }
@@ -96,11 +99,13 @@ struct DaemonConfiguration: Sendable {
     private static func checkKeys(of path: String) throws {
         guard let text = SmallFile.read(path, limit: 1 << 20) else {
             let reason = String(cString: strerror(errno))
-            throw Fault(message: "the configuration \(path) cannot be read: \(reason)", hint: "check --config")
+            throw Fault(
+                message: "the configuration \(path) cannot be read: \(reason)", hint: "check --config")
         }
         let known = Key.allCases.map(\.rawValue)
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            guard let first = line.drop(while: \.isWhitespace).first, first != "#", !line.hasPrefix("---") else { continue }
+            guard let first = line.drop(while: \.isWhitespace).first, first != "#", !line.hasPrefix("---")
+            else { continue }
             guard first == line.first, first != "-", let colon = line.firstIndex(of: ":") else {
                 throw Fault(
                     message: "\(path), line \(number + 1): is not of the form \"key: value\"",
@@ -148,7 +153,8 @@ extension DaemonConfiguration {
             guard let text = text(key) else { return nil }
             guard let value = Double(text), (0...3600).contains(value) else {
                 throw Fault(
-                    message: "\(key.rawValue): \"\(text)\" is not a number of seconds from 0 to 3600", hint: "correct it")
+                    message: "\(key.rawValue): \"\(text)\" is not a number of seconds from 0 to 3600",
+                    hint: "correct it")
             }
             return value
         }
@@ -161,7 +167,8 @@ extension DaemonConfiguration {
             let shift = ["": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40][String(unit)]
             guard let shift, let number = Int64(digits), number > 0, number <= Int64.max >> shift else {
                 throw Fault(
-                    message: "\(key.rawValue): \"\(text)\" is not a number of bytes", hint: "write for example 8GiB")
+                    message: "\(key.rawValue): \"\(text)\" is not a number of bytes",
+                    hint: "write for example 8GiB")
             }
             return number << shift
         }

@@ -21,7 +21,8 @@ struct UnlearnDaemon: AsyncParsableCommand {
 extension UnlearnDaemon {
     /// `unlearnd run`
     struct Run: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Serve until SIGTERM or SIGINT (the default).")
+        static let configuration = CommandConfiguration(
+            abstract: "Serve until SIGTERM or SIGINT (the default).")
 
         @Option(help: ArgumentHelp("Where everything is kept.", valueName: "directory"))
         var stateDirectory: String?
@@ -29,7 +30,8 @@ extension UnlearnDaemon {
         var socket: String?
         @Option(help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
         var config: String?
-        @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+        @Option(
+            help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
         var logLevel: String?
 
         func run() async throws {

@@ -20,11 +20,15 @@ struct DaemonPeerTests {
         #expect(rules.role(uid: 900, groups: [900]) == .admin)
         #expect(rules.role(uid: 1001, groups: [1001, 50]) == .operator_)
         #expect(rules.role(uid: 1002, groups: [1002]) == .viewer)
-        #expect(RoleRules(owner: 900, isService: true, operatorGroup: nil).role(uid: 1001, groups: [50]) == .viewer)
+        #expect(
+            RoleRules(owner: 900, isService: true, operatorGroup: nil).role(uid: 1001, groups: [50])
+                == .viewer)
     }
 
     @Test func `viewers change nothing`() {
-        for method in Method.allCases { #expect(method.mutates == (method.role > .viewer), "\(method.rawValue)") }
+        for method in Method.allCases {
+            #expect(method.mutates == (method.role > .viewer), "\(method.rawValue)")
+        }
     }
 
     @Test func `a transfer belongs to the user who opened it`() async throws {
@@ -57,14 +61,18 @@ struct DaemonPeerTests {
         let descriptor = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
         #expect(try brief.accept(DescriptorPacket(token: token, index: 0), descriptor, uid: 1) == 1)
         brief.expire()
-        #expect(throws: RPCError.self) { try brief.accept(DescriptorPacket(token: token, index: 0), 0, uid: 1) }
+        #expect(throws: RPCError.self) {
+            try brief.accept(DescriptorPacket(token: token, index: 0), 0, uid: 1)
+        }
 
         limits.patience = .seconds(600)
         limits.descriptors = 10
         limits.files = 8
         let small = TransferTable(limits: limits)
         func announce(_ count: Int) throws -> String {
-            try small.open(TransferOpenParams(direction: .export, files: (0..<count).map { "f\($0)" }), uid: 1).transfer
+            try small.open(
+                TransferOpenParams(direction: .export, files: (0..<count).map { "f\($0)" }), uid: 1
+            ).transfer
         }
         #expect(throws: RPCError.self) { try announce(9) }
         #expect(throws: RPCError.self) { try announce(0) }

@@ -9,7 +9,9 @@ import Testing
 /// How the daemon starts, refuses to start, and ends.
 struct DaemonStartTests {
     /// Runs a daemon that must refuse, and gives its last words.
-    private func refusal(_ daemon: RunningDaemon, _ arguments: [String], environment: [String: String] = [:]) throws -> String {
+    private func refusal(_ daemon: RunningDaemon, _ arguments: [String], environment: [String: String] = [:])
+        throws -> String
+    {
         let errors = daemon.directory + "/refusal"
         var variables = ["PATH": "/usr/bin:/bin", "HOME": daemon.directory]
         variables.merge(environment) { $1 }
@@ -23,9 +25,11 @@ struct DaemonStartTests {
 
     @Test func `a second daemon on the same state or socket is refused and told who holds it`() throws {
         let daemon = try RunningDaemon()
-        let state = try refusal(daemon, ["--state-directory", daemon.state, "--socket", daemon.directory + "/t.sock"])
+        let state = try refusal(
+            daemon, ["--state-directory", daemon.state, "--socket", daemon.directory + "/t.sock"])
         #expect(state.contains("process \(daemon.process?.pid ?? 0)"))
-        let socket = try refusal(daemon, ["--state-directory", daemon.directory + "/other", "--socket", daemon.socket])
+        let socket = try refusal(
+            daemon, ["--state-directory", daemon.directory + "/other", "--socket", daemon.socket])
         #expect(socket.contains(daemon.socket))
         #expect(try daemon.session().request("system.ping")["result"] != nil)
     }
@@ -36,7 +40,9 @@ struct DaemonStartTests {
         let file = daemon.directory + "/c.yaml"
         func configured(_ text: String) throws -> String {
             try text.write(toFile: file, atomically: false, encoding: .utf8)
-            return try refusal(daemon, ["--config", file, "--state-directory", state, "--socket", daemon.directory + "/o.sock"])
+            return try refusal(
+                daemon,
+                ["--config", file, "--state-directory", state, "--socket", daemon.directory + "/o.sock"])
         }
         #expect(try configured("paralel: 3\n").contains("did you mean \"parallel\"?"))
         #expect(try configured("# fine\nthreads: many\n").contains("threads"))
@@ -48,7 +54,8 @@ struct DaemonStartTests {
         let long = "/tmp/" + String(repeating: "x", count: 110)
         #expect(try refusal(daemon, ["--state-directory", state, "--socket", long]).contains("107"))
         #expect(
-            try refusal(daemon, ["--state-directory", state], environment: ["UNLEARND_SOCKET": long]).contains("107"))
+            try refusal(daemon, ["--state-directory", state], environment: ["UNLEARND_SOCKET": long])
+                .contains("107"))
         try "x".write(toFile: daemon.directory + "/plain", atomically: false, encoding: .utf8)
         #expect(
             try refusal(daemon, ["--state-directory", state, "--socket", daemon.directory + "/plain"])
@@ -96,7 +103,9 @@ struct DaemonStartTests {
 
     @Test func `nobody else may reach the sockets and the state`() throws {
         let daemon = try RunningDaemon()
-        for path in [daemon.socket, daemon.directory + "/s.fd.sock", daemon.state, daemon.state + "/unlearnd.sqlite"] {
+        for path in [
+            daemon.socket, daemon.directory + "/s.fd.sock", daemon.state, daemon.state + "/unlearnd.sqlite",
+        ] {
             var status = stat()
             #expect(stat(path, &status) == 0, "\(path)")
             #expect(status.st_mode & 0o007 == 0, "\(path)")
@@ -135,7 +144,8 @@ struct DaemonStartTests {
         let daemon = try RunningDaemon()
         let output = daemon.directory + "/version"
         let process = try ChildProcess(
-            Products.path("unlearnd"), ["--version"], environment: [:], output: output, errors: output + ".err")
+            Products.path("unlearnd"), ["--version"], environment: [:], output: output,
+            errors: output + ".err")
         #expect(try process.wait() == 0)
         #expect(try String(contentsOfFile: output, encoding: .utf8) == Software.version + "\n")
     }

@@ -72,7 +72,9 @@ struct ProtocolEventTests {
         #expect(try listener.event().type == .queue)
         let before = daemon.openDescriptors
         listener.close()
-        try daemon.eventually("the subscription ends when its client is gone") { daemon.openDescriptors < before }
+        try daemon.eventually("the subscription ends when its client is gone") {
+            daemon.openDescriptors < before
+        }
     }
 
     @Test func `positions that do not exist are refused`() throws {
@@ -98,7 +100,8 @@ struct ProtocolEventTests {
         #expect(try daemon.stop() == 0)
         try daemon.start()
         let listener = try daemon.session()
-        let second: SubscribeResult = try listener.result("events.subscribe", ["since": .integer(first.nextSeq)])
+        let second: SubscribeResult = try listener.result(
+            "events.subscribe", ["since": .integer(first.nextSeq)])
         #expect(second.nextSeq > first.nextSeq)
         let event = try listener.event()
         #expect(event.seq == first.nextSeq)

@@ -25,8 +25,19 @@ struct ProtocolFramingTests {
         let connection = try daemon.connect()
         _ = try connection.line()
         #expect(try connection.request("system.ping")["error"]?["data"]?["kind"] == "not_initialized")
-        try connection.send(#"{"jsonrpc":"2.0","id":9,"method":"session.hello","params":{"protocol":2,"client":{"name":"t","version":"1"}}}"#)
+        try connection.send(
+            #"{"jsonrpc":"2.0","id":9,"method":"session.hello","params":{"protocol":2,"client":{"name":"t","version":"1"}}}"#
+        )
         #expect(try connection.answer(to: 9)["error"]?["code"] == -32031)
+        #expect(try connection.isHungUp())
+    }
+
+    @Test func `a client that does not answer the greeting is hung up on`() throws {
+        let daemon = try RunningDaemon()
+        let connection = try daemon.connect()
+        _ = try connection.line()
+        let last = try #require(try connection.line(seconds: 60))
+        #expect(last["error"]?["data"]?["kind"] == "not_initialized")
         #expect(try connection.isHungUp())
     }
 
@@ -37,7 +48,8 @@ struct ProtocolFramingTests {
         let params: JSONValue = ["protocol": 1, "client": ["name": "t", "version": "1"]]
         let terms: SessionHelloResult = try connection.result("session.hello", params)
         #expect(terms.role == .admin)
-        #expect(try connection.request("session.hello", params)["error"]?["data"]?["kind"] == "invalid_request")
+        #expect(
+            try connection.request("session.hello", params)["error"]?["data"]?["kind"] == "invalid_request")
     }
 
     @Test func `a line of the full length is read, one byte more ends the connection`() throws {
@@ -68,9 +80,11 @@ struct ProtocolFramingTests {
     }
 
     @Test(arguments: [
-        Array("{".utf8), Array("hello".utf8), Array(#"{"jsonrpc":"2.0","id":1,"id":1,"method":"system.ping"}"#.utf8),
+        Array("{".utf8), Array("hello".utf8),
+        Array(#"{"jsonrpc":"2.0","id":1,"id":1,"method":"system.ping"}"#.utf8),
         Array("\u{FEFF}{}".utf8), [0x22, 0xFF, 0x22], [0x22, 0x00, 0x22], [0xC0, 0x80], Array("[1] [2]".utf8),
-        Array((String(repeating: "[", count: 65) + String(repeating: "]", count: 65)).utf8), Array("1e999999x".utf8),
+        Array((String(repeating: "[", count: 65) + String(repeating: "]", count: 65)).utf8),
+        Array("1e999999x".utf8),
         Array(#"{"a":"\ud800"}"#.utf8),
     ])
     func `what is no JSON is refused, and the connection lives`(_ bytes: [UInt8]) throws {
@@ -95,7 +109,8 @@ struct ProtocolFramingTests {
             (#"{"jsonrpc":"2.0","id":1.5,"method":"system.ping"}"#, .null),
             (#"{"jsonrpc":"2.0","id":9007199254740993,"method":"system.ping"}"#, .null),
             (#"{"jsonrpc":"2.0","id":"\#(long)","method":"system.ping"}"#, .null),
-            (#"{"id":2,"method":"system.ping"}"#, 2), (#"{"jsonrpc":"1.0","id":2,"method":"system.ping"}"#, 2),
+            (#"{"id":2,"method":"system.ping"}"#, 2),
+            (#"{"jsonrpc":"1.0","id":2,"method":"system.ping"}"#, 2),
             (#"{"jsonrpc":"2.0","id":2}"#, 2), (#"{"jsonrpc":"2.0","id":2,"method":7}"#, 2),
             (#"{"jsonrpc":"2.0","id":2,"method":"system.ping","params":[]}"#, 2),
             (#"{"jsonrpc":"2.0","id":"a","method":"system.ping","more":1}"#, "a"),
@@ -122,7 +137,8 @@ struct ProtocolFramingTests {
     @Test func `a client that sends all at once and ends its output gets every answer`() throws {
         let daemon = try RunningDaemon()
         let connection = try daemon.connect()
-        let hello = #"{"jsonrpc":"2.0","id":0,"method":"session.hello","params":{"protocol":1,"client":{"name":"t","version":"1"}}}"#
+        let hello =
+            #"{"jsonrpc":"2.0","id":0,"method":"session.hello","params":{"protocol":1,"client":{"name":"t","version":"1"}}}"#
         let requests = (1...20).map { #"{"jsonrpc":"2.0","id":\#($0),"method":"queue.status"}"# }
         try connection.send(([hello] + requests).joined(separator: "\n"))
         connection.endOutput()
@@ -139,7 +155,8 @@ struct ProtocolFramingTests {
         let daemon = try RunningDaemon()
         var random = SplitMix(state: 0x5EED)
         let seeds = [
-            Self.ping, #"{"jsonrpc":"2.0","id":3,"method":"job.list","params":{"limit":2,"states":["queued"]}}"#,
+            Self.ping,
+            #"{"jsonrpc":"2.0","id":3,"method":"job.list","params":{"limit":2,"states":["queued"]}}"#,
             #"{"jsonrpc":"2.0","id":4,"method":"job.submit","params":{"spec":{"kind":"ascent","model":"m","parameters":{"epochs":3}}}}"#,
             #"{"jsonrpc":"2.0","id":5,"method":"events.subscribe","params":{"since":1}}"#,
             #"{"jsonrpc":"2.0","id":6,"method":"blob.chunk","params":{"blob":"x","offset":0,"data":"AAAA"}}"#,

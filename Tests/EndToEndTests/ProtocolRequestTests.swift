@@ -39,7 +39,10 @@ struct ProtocolRequestTests {
         let schema: JSONValue = try daemon.session().result("system.schema")
         let methods = schema["methods"]?.arrayValue ?? []
         #expect(Set(methods.compactMap { $0["method"]?.stringValue }) == Set(Method.allCases.map(\.rawValue)))
-        #expect(methods.allSatisfy { $0["params"]?.stringValue?.isEmpty == false && $0["result"]?.stringValue?.isEmpty == false })
+        #expect(
+            methods.allSatisfy {
+                $0["params"]?.stringValue?.isEmpty == false && $0["result"]?.stringValue?.isEmpty == false
+            })
         #expect(schema["errors"]?.arrayValue?.count == RPCError.Kind.allCases.count)
     }
 
@@ -63,7 +66,8 @@ struct ProtocolRequestTests {
         let daemon = try RunningDaemon()
         let connection = try daemon.session()
         let lines = (0..<200).map { #"{"jsonrpc":"2.0","id":\#($0),"method":"queue.pause"}"# }
-        try connection.send(lines.joined(separator: "\n") + "\n" + #"{"jsonrpc":"2.0","id":"p","method":"system.ping"}"#)
+        try connection.send(
+            lines.joined(separator: "\n") + "\n" + #"{"jsonrpc":"2.0","id":"p","method":"system.ping"}"#)
         var (served, refused) = (0, 0)
         var pinged = false
         for _ in 0..<201 {
@@ -90,7 +94,9 @@ struct ProtocolRequestTests {
     @Test func `changes that were sent are made although the client hangs up`() throws {
         let daemon = try RunningDaemon()
         let connection = try daemon.session()
-        try connection.send(#"{"jsonrpc":"2.0","id":1,"method":"queue.resume"}"# + "\n" + #"{"jsonrpc":"2.0","id":2,"method":"queue.pause"}"#)
+        try connection.send(
+            #"{"jsonrpc":"2.0","id":1,"method":"queue.resume"}"# + "\n"
+                + #"{"jsonrpc":"2.0","id":2,"method":"queue.pause"}"#)
         connection.close()
         let other = try daemon.session()
         try daemon.eventually("the queue is paused") {
@@ -103,7 +109,8 @@ struct ProtocolRequestTests {
         let before = daemon.residentBytes
         let lazy = try daemon.session()
         let burst = Array(
-            (0..<200).map { #"{"jsonrpc":"2.0","id":\#($0 + 10),"method":"system.schema"}"# + "\n" }.joined().utf8)
+            (0..<200).map { #"{"jsonrpc":"2.0","id":\#($0 + 10),"method":"system.schema"}"# + "\n" }.joined()
+                .utf8)
         // Ends when the server no longer reads and the kernel's buffers are full.
         var bursts = 0
         while bursts < 5000, (try? lazy.send(burst, seconds: 1)) != nil { bursts += 1 }

@@ -10,7 +10,9 @@ import Testing
 struct ProtocolTransferTests {
     private func open(_ path: String, _ flags: Int32) -> Int32 { Glibc.open(path, flags | O_CLOEXEC, 0o600) }
 
-    private func packet(_ token: String, _ index: Int) -> String { #"{"token":"\#(token)","index":\#(index)}"# }
+    private func packet(_ token: String, _ index: Int) -> String {
+        #"{"token":"\#(token)","index":\#(index)}"#
+    }
 
     private func begin(
         _ daemon: RunningDaemon, _ direction: String, _ files: [String]
@@ -44,7 +46,8 @@ struct ProtocolTransferTests {
         #expect(pipe(&pipes) == 0)
         let file = open(path, O_RDONLY)
         let bad: [Int32] = [
-            open(daemon.directory, O_RDONLY | O_DIRECTORY), pipes[0], open(path, O_WRONLY), open(path, O_RDWR),
+            open(daemon.directory, O_RDONLY | O_DIRECTORY), pipes[0], open(path, O_WRONLY),
+            open(path, O_RDWR),
             open("/dev/null", O_RDONLY), open(path, 0o10000000),
         ]
         defer { for descriptor in bad + [pipes[1], file] { close(descriptor) } }
@@ -54,12 +57,17 @@ struct ProtocolTransferTests {
             #expect(try socket.pass(packet(opened.token, 0), [descriptor]).error?.kind == .badInput)
         }
         #expect(try socket.pass(packet(opened.token, 0), [file, file]).error?.kind == .invalidRequest)
-        #expect(try socket.pass(packet(opened.token, 0), Array(repeating: file, count: 64)).error?.kind == .invalidRequest)
+        #expect(
+            try socket.pass(packet(opened.token, 0), Array(repeating: file, count: 64)).error?.kind
+                == .invalidRequest)
         #expect(try socket.pass(packet(opened.token, 0), []).error?.kind == .invalidRequest)
-        #expect(try socket.pass(packet(String(repeating: "0", count: 32), 0), [file]).error?.kind == .notFound)
+        #expect(
+            try socket.pass(packet(String(repeating: "0", count: 32), 0), [file]).error?.kind == .notFound)
         #expect(try socket.pass(packet(opened.transfer, 0), [file]).error?.kind == .notFound)
         #expect(try socket.pass("{", [file]).error?.kind == .parseError)
-        #expect(try socket.pass(#"{"token":"\#(opened.token)","index":0,"x":1}"#, [file]).error?.kind == .invalidParams)
+        #expect(
+            try socket.pass(#"{"token":"\#(opened.token)","index":0,"x":1}"#, [file]).error?.kind
+                == .invalidParams)
         #expect(try socket.pass(String(repeating: " ", count: 5000), [file]).error?.kind == .invalidRequest)
         #expect(daemon.openDescriptors == before)
         #expect(try socket.pass(packet(opened.token, 0), [file]).received == 1)
@@ -83,14 +91,17 @@ struct ProtocolTransferTests {
     @Test(arguments: ["/etc/passwd", "../x", "a/../b", "", "a//b", "./a", "a\u{0}b", "a\nb"])
     func `paths that leave the directory are refused`(_ path: String) throws {
         let daemon = try RunningDaemon()
-        let answer = try daemon.session().request("transfer.open", ["direction": "import", "files": [.string(path)]])
+        let answer = try daemon.session().request(
+            "transfer.open", ["direction": "import", "files": [.string(path)]])
         #expect(answer["error"]?["data"]?["kind"] == "invalid_params")
     }
 
     @Test func `an incomplete transfer and a stranger's cannot be used`() throws {
         let daemon = try RunningDaemon()
         let (session, opened, _) = try begin(daemon, "import", ["config.json", "model.safetensors"])
-        for (transfer, kind) in [(opened.transfer, "conflict"), (String(repeating: "a", count: 32), "not_found")] {
+        for (transfer, kind) in [
+            (opened.transfer, "conflict"), (String(repeating: "a", count: 32), "not_found"),
+        ] {
             let answer = try session.request(
                 "job.submit",
                 ["spec": ["kind": "import", "model": "m", "parameters": ["transfer": .string(transfer)]]])
@@ -101,27 +112,37 @@ struct ProtocolTransferTests {
     @Test func `an upload goes on where it was broken off and becomes a dataset`() throws {
         let daemon = try RunningDaemon()
         let text = Array(#"{"text":"one"}"#.utf8) + [0x0A] + Array(#"{"text":"two"}"#.utf8) + [0x0A]
-        let announced: JSONValue = ["size": .integer(Int64(text.count)), "sha256": .string(Self.sha256(of: text, in: daemon))]
+        let announced: JSONValue = [
+            "size": .integer(Int64(text.count)), "sha256": .string(Self.sha256(of: text, in: daemon)),
+        ]
         let first = try daemon.session()
         let begun: BlobBeginResult = try first.result("blob.begin", announced)
         let blob = try #require(begun.blob)
         #expect(begun.offset == 0)
         let part: BlobChunkResult = try first.result(
-            "blob.chunk", ["blob": .string(blob), "offset": 0, "data": .string(Data(text[..<10]).base64EncodedString())])
+            "blob.chunk",
+            ["blob": .string(blob), "offset": 0, "data": .string(Data(text[..<10]).base64EncodedString())])
         #expect(part.offset == 10)
-        #expect(try first.request("blob.commit", ["blob": .string(blob)])["error"]?["data"]?["kind"] == "conflict")
+        #expect(
+            try first.request("blob.commit", ["blob": .string(blob)])["error"]?["data"]?["kind"] == "conflict"
+        )
         first.close()
         let second = try daemon.session()
         let again: BlobBeginResult = try second.result("blob.begin", announced)
         #expect(again == BlobBeginResult(blob: blob, offset: 10, dataset: nil))
-        for (offset, data) in [(0, "AAAA"), (10, "####"), (10, ""), (10, Data(count: 100).base64EncodedString())] {
+        for (offset, data) in [
+            (0, "AAAA"), (10, "####"), (10, ""), (10, Data(count: 100).base64EncodedString()),
+        ] {
             let answer = try second.request(
-                "blob.chunk", ["blob": .string(blob), "offset": .integer(Int64(offset)), "data": .string(data)])
+                "blob.chunk",
+                ["blob": .string(blob), "offset": .integer(Int64(offset)), "data": .string(data)])
             #expect(answer["error"]?["data"]?["kind"] == "bad_input")
         }
         let _: BlobChunkResult = try second.result(
-            "blob.chunk", ["blob": .string(blob), "offset": 10, "data": .string(Data(text[10...]).base64EncodedString())])
-        let dataset: DatasetSummary = try second.result("blob.commit", ["blob": .string(blob), "name": "two.jsonl"])
+            "blob.chunk",
+            ["blob": .string(blob), "offset": 10, "data": .string(Data(text[10...]).base64EncodedString())])
+        let dataset: DatasetSummary = try second.result(
+            "blob.commit", ["blob": .string(blob), "name": "two.jsonl"])
         #expect(dataset.rows == 2)
         #expect(dataset.bytes == Int64(text.count))
         let known: BlobBeginResult = try second.result("blob.begin", announced)
@@ -154,7 +175,8 @@ struct ProtocolTransferTests {
         #expect(try session.result([DatasetSummary].self, "dataset.list").isEmpty)
         for size in [0, -1, 1 << 40] {
             let answer = try session.request(
-                "blob.begin", ["size": .integer(Int64(size)), "sha256": .string(String(repeating: "1", count: 64))])
+                "blob.begin",
+                ["size": .integer(Int64(size)), "sha256": .string(String(repeating: "1", count: 64))])
             #expect(answer["error"]?["data"]?["kind"] == "invalid_params")
         }
     }

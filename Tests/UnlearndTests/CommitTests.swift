@@ -70,13 +70,15 @@ struct CommitTests {
         let job = try await world.submit("m", note: "later-b")
         try await world.reach(job) { $0 == .running }
         let back = try await world.control.rollback(
-            RollbackParams(model: try World.reference("m").model, to: try #require(VersionNumber(1))), peer: World.user)
+            RollbackParams(model: try World.reference("m").model, to: try #require(VersionNumber(1))),
+            peer: World.user)
         #expect(back.undone == [first])
         _ = try world.directory.write("", "go")
         let end = try await world.end(of: job)
         #expect(end.state == .succeeded && end.headMoved == false && end.headReason == "base-not-head")
         #expect(end.version == VersionNumber(3))
-        #expect(try await world.control.model(try World.reference("m").model).summary.head == VersionNumber(1))
+        #expect(
+            try await world.control.model(try World.reference("m").model).summary.head == VersionNumber(1))
         await world.control.shutdown()
     }
 
@@ -107,7 +109,9 @@ struct CommitTests {
         let same = try await world.control.rollback(try to(1), peer: World.user)
         #expect(same.from == same.to && same.undone.isEmpty)
         #expect(try await world.control.rollback(try to(3), peer: World.user).undone.isEmpty)
-        let error = await #expect(throws: RPCError.self) { try await world.control.rollback(try to(9), peer: World.user) }
+        let error = await #expect(throws: RPCError.self) {
+            try await world.control.rollback(try to(9), peer: World.user)
+        }
         #expect(error?.kind == .notFound)
         #expect(try await world.control.model(model).moves.count == 5)
         await world.control.shutdown()
@@ -124,7 +128,8 @@ struct CommitTests {
         #expect(done.objects == plan.objects && done.bytes == plan.bytes)
         #expect(try await world.control.gc(dryRun: true, peer: World.user).objects == 0)
         let status = try await world.control.storeStatus()
-        #expect(status.versions == 1 && status.models == 1 && status.garbageObjects == 0 && status.freeBytes > 0)
+        #expect(
+            status.versions == 1 && status.models == 1 && status.garbageObjects == 0 && status.freeBytes > 0)
         let lost = try await world.end(of: try await world.submit("m", note: "b"))
         #expect(lost.state == .failed && lost.reason == "integrity")
         #expect(try await world.control.history(try World.reference("m").model).count == 1)

@@ -18,7 +18,8 @@ struct EventTests {
             }
             for since: Int64? in [1, 1, 1, 1, nil, nil] {
                 group.addTask {
-                    let events = try await world.control.subscribe(SubscribeParams(since: since, types: ["queue"]))
+                    let events = try await world.control.subscribe(
+                        SubscribeParams(since: since, types: ["queue"]))
                     var expected = since == nil ? events.nextSeq : 2
                     for try await event in events {
                         #expect(event.seq == expected)
@@ -35,7 +36,9 @@ struct EventTests {
         await world.control.shutdown()
     }
 
-    @Test func `a subscriber who does not read is told where to go on, and loses nothing before that`() async throws {
+    @Test func `a subscriber who does not read is told where to go on, and loses nothing before that`()
+        async throws
+    {
         let hub = EventHub()
         let (queue, next) = hub.subscribe(EventFilter(SubscribeParams()))
         for seq: Int64 in 0..<1100 { hub.publish([Event(seq: next + seq, time: .now, type: .queue)]) }
@@ -57,7 +60,8 @@ struct EventTests {
         try await database.change { change in
             for number in 0..<1300 { try change.record(number.isMultiple(of: 3) ? .queue : .warning) }
         }
-        let pages = EventSubscription(reading: database, hub: hub, SubscribeParams(since: 1, types: ["queue"]))
+        let pages = EventSubscription(
+            reading: database, hub: hub, SubscribeParams(since: 1, types: ["queue"]))
         pages.cancel()
         var numbers: [Int64] = []
         for try await event in pages { numbers.append(event.seq ?? 0) }
@@ -69,7 +73,9 @@ struct EventTests {
         let (queue, _) = hub.subscribe(EventFilter(SubscribeParams()))
         for step in 0..<5000 {
             for job in 1...3 {
-                hub.publish(JobProgress(phase: "train", done: Double(step), total: nil, unit: "steps"), job: job, model: nil)
+                hub.publish(
+                    JobProgress(phase: "train", done: Double(step), total: nil, unit: "steps"), job: job,
+                    model: nil)
             }
         }
         hub.close()
@@ -94,7 +100,9 @@ struct EventTests {
 
     @Test func `positions that cannot be served are refused`() async throws {
         let world = try World()
-        await #expect(throws: RPCError.self) { try await world.control.subscribe(SubscribeParams(since: 1000)) }
+        await #expect(throws: RPCError.self) {
+            try await world.control.subscribe(SubscribeParams(since: 1000))
+        }
         let error = await #expect(throws: RPCError.self) {
             try await world.control.subscribe(SubscribeParams(jobs: [7], snapshot: true))
         }

@@ -15,7 +15,8 @@ struct JobTransitionTests {
         "queued hold held", "queued claim running", "queued drop cancelled", "queued expire failed",
         "running requestCancel cancelling", "running beginCommit committing", "running succeed succeeded",
         "running fail failed", "running interrupt queued", "running abandon lost",
-        "paused requestCancel cancelling", "paused fail failed", "paused interrupt queued", "paused abandon lost",
+        "paused requestCancel cancelling", "paused fail failed", "paused interrupt queued",
+        "paused abandon lost",
         "cancelling endCancelled cancelled",
         "committing commit succeeded", "committing fail failed", "committing interrupt queued",
         "committing abandon lost",
@@ -31,10 +32,13 @@ struct JobTransitionTests {
                 let after = try database.changeNow { change -> JobState? in
                     let spec = try World.spec("m", as: .taskVector, note: "")
                     let id = try JobRow.insert(
-                        spec, state: .queued, reason: nil, submitter: 1, memory: 0, warnings: [], keyHash: nil, in: change)
+                        spec, state: .queued, reason: nil, submitter: 1, memory: 0, warnings: [],
+                        keyHash: nil, in: change)
                     try change.db.execute(
                         sql: "UPDATE job SET writes = 0, state = ?, owner = ?, finished = ? WHERE id = ?",
-                        arguments: [state.rawValue, state.isActive ? "me" : nil, state.isTerminal ? 1 : nil, id])
+                        arguments: [
+                            state.rawValue, state.isActive ? "me" : nil, state.isTerminal ? 1 : nil, id,
+                        ])
                     let count = change.events.count
                     let applied = try JobRow.apply(transition, to: id, owner: "me", in: change)
                     let row = try JobRow.require(id, change.db)
@@ -55,7 +59,8 @@ struct JobTransitionTests {
         let database = try StateDatabase(path: directory.path + "/db") { _ in }
         try database.changeNow { change in
             let id = try JobRow.insert(
-                try World.spec("m", as: .taskVector, note: ""), state: .queued, reason: nil, submitter: 1, memory: 0,
+                try World.spec("m", as: .taskVector, note: ""), state: .queued, reason: nil, submitter: 1,
+                memory: 0,
                 warnings: [], keyHash: nil, in: change)
             try change.db.execute(sql: "UPDATE job SET epoch = 3")
             #expect(try JobRow.apply(.claim, to: id, owner: "me", in: change))
@@ -70,12 +75,14 @@ struct JobTransitionTests {
         let states = try database.changeNow { change -> [JobState] in
             var spec = try World.spec("m", as: .taskVector, note: "")
             let first = try JobRow.insert(
-                spec, state: .queued, reason: nil, submitter: 1, memory: 0, warnings: [], keyHash: nil, in: change)
+                spec, state: .queued, reason: nil, submitter: 1, memory: 0, warnings: [], keyHash: nil,
+                in: change)
             var last = first
             for _ in 0..<2000 {
                 spec.after = [Dependency(job: last)]
                 last = try JobRow.insert(
-                    spec, state: .blocked, reason: nil, submitter: 1, memory: 0, warnings: [], keyHash: nil, in: change)
+                    spec, state: .blocked, reason: nil, submitter: 1, memory: 0, warnings: [], keyHash: nil,
+                    in: change)
             }
             _ = try JobRow.apply(.drop, to: first, in: change)
             return try [first, last].map { try JobRow.require($0, change.db).state }

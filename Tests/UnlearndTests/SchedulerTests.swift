@@ -41,7 +41,9 @@ struct SchedulerTests {
         try await world.reach(other) { $0 == .running }
         let third = try await world.submit("n", note: "b")
         // The lane of two is full now.
-        let delayed = try await world.submit("n", note: "b") { $0.at = Timestamp(milliseconds: Timestamp.now.milliseconds + 3_600_000) }
+        let delayed = try await world.submit("n", note: "b") {
+            $0.at = Timestamp(milliseconds: Timestamp.now.milliseconds + 3_600_000)
+        }
         let status = try await world.control.queueStatus()
         #expect(status.running == [first, other])
         try await world.settle()
@@ -95,7 +97,9 @@ struct SchedulerTests {
         await world.control.shutdown()
         let tiny = try World(memoryLimit: 200 << 20)
         let error = await #expect(throws: RPCError.self) {
-            try await tiny.submit("m", as: .import, note: "a") { $0.parameters = World.parameters { $0.transfer = "transfer" } }
+            try await tiny.submit("m", as: .import, note: "a") {
+                $0.parameters = World.parameters { $0.transfer = "transfer" }
+            }
         }
         #expect(error?.kind == .insufficientMemory)
         await tiny.control.shutdown()
@@ -108,9 +112,13 @@ struct SchedulerTests {
         _ = try await world.control.setPaused(true, peer: World.user)
         let failing = try await world.submit("m", note: "fail")
         func after(_ condition: DependencyCondition, _ note: String = "b") async throws -> JobID {
-            try await world.submit("m", note: note) { $0.after = [Dependency(job: failing, condition: condition)] }
+            try await world.submit("m", note: note) {
+                $0.after = [Dependency(job: failing, condition: condition)]
+            }
         }
-        let (onSuccess, onAny, onFailure) = (try await after(.ok), try await after(.any), try await after(.notok, "c"))
+        let (onSuccess, onAny, onFailure) = (
+            try await after(.ok), try await after(.any), try await after(.notok, "c")
+        )
         let chained = try await world.submit("m", note: "c") { $0.after = [Dependency(job: onSuccess)] }
         #expect(try await world.control.job(onAny).state == .blocked)
         _ = try await world.control.setPaused(false, peer: World.user)
@@ -135,7 +143,9 @@ struct SchedulerTests {
         #expect(try await world.control.release(job, peer: World.user).state == .queued)
         let end = try await world.end(of: job)
         #expect(end.state == .succeeded, "\(String(describing: end.error))")
-        let error = await #expect(throws: RPCError.self) { try await world.control.hold(job, peer: World.user) }
+        let error = await #expect(throws: RPCError.self) {
+            try await world.control.hold(job, peer: World.user)
+        }
         #expect(error?.kind == .conflict)
         await world.control.shutdown()
     }
@@ -185,7 +195,9 @@ struct SchedulerTests {
     }
 
     @Test(arguments: [("die", "worker-died", "the last words"), ("garbage", "internal", "no message")])
-    func `a worker that dies or talks nonsense fails its job`(_ note: String, _ reason: String, _ words: String) async throws {
+    func `a worker that dies or talks nonsense fails its job`(
+        _ note: String, _ reason: String, _ words: String
+    ) async throws {
         let world = try World()
         await world.control.start()
         try await world.model("m")
@@ -229,7 +241,9 @@ struct SchedulerTests {
 extension World {
     /// Waits until the scheduler has seen everything that was asked so far: a job that can start at once has ended.
     func settle() async throws {
-        let probe = try await submit("m", as: .tokenize, note: "done") { $0.parameters = Self.parameters { $0.text = "a" } }
+        let probe = try await submit("m", as: .tokenize, note: "done") {
+            $0.parameters = Self.parameters { $0.text = "a" }
+        }
         _ = try await end(of: probe)
     }
 }

@@ -45,7 +45,9 @@ struct StateDatabaseTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
     }
 
-    @Test(arguments: [("PRAGMA user_version = 99", "newer version"), ("PRAGMA application_id = 7", "another program")])
+    @Test(arguments: [
+        ("PRAGMA user_version = 99", "newer version"), ("PRAGMA application_id = 7", "another program"),
+    ])
     func `another schema is refused`(_ statement: String, _ words: String) throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/db"
@@ -80,11 +82,14 @@ struct StateDatabaseTests {
             for kind in [JobKind.taskVector, .taskVector, .evaluate] {
                 ids.append(
                     try JobRow.insert(
-                        try World.spec("m", as: kind, note: ""), state: .queued, reason: nil, submitter: 1, memory: 0,
+                        try World.spec("m", as: kind, note: ""), state: .queued, reason: nil, submitter: 1,
+                        memory: 0,
                         warnings: [], keyHash: nil, in: change))
             }
             #expect(try JobRow.apply(.claim, to: ids[0], owner: "me", in: change))
-            #expect(throws: DatabaseError.self) { try JobRow.apply(.claim, to: ids[1], owner: "me", in: change) }
+            #expect(throws: DatabaseError.self) {
+                try JobRow.apply(.claim, to: ids[1], owner: "me", in: change)
+            }
             #expect(try JobRow.apply(.claim, to: ids[2], owner: "me", in: change))
         }
     }
@@ -93,7 +98,9 @@ struct StateDatabaseTests {
         let directory = try TemporaryDirectory()
         let database = try StateDatabase(path: directory.path + "/db") { _ in }
         for number in 0..<20 {
-            try await database.change { try $0.audit("test", actor: number, ["n": .integer(Int64(number)), "é": "ü"]) }
+            try await database.change {
+                try $0.audit("test", actor: number, ["n": .integer(Int64(number)), "é": "ü"])
+            }
         }
         let whole = try await database.read { try AuditTrail.verify($0) }
         #expect(whole.valid && whole.rows == 20)
@@ -110,7 +117,8 @@ struct StateDatabaseTests {
         ]
         for statement in changes {
             let verdict = try database.changeNow { change in
-                try change.db.execute(sql: "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; SAVEPOINT s")
+                try change.db.execute(
+                    sql: "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; SAVEPOINT s")
                 try change.db.execute(sql: statement)
                 let verdict = try AuditTrail.verify(change.db)
                 try change.db.execute(

@@ -30,7 +30,9 @@ final class TemporaryDirectory: Sendable {
 struct EmptyTransfers: TransferSource {
     let directory: TemporaryDirectory
 
-    func take(_ transfer: String, peer: Peer) async throws(RPCError) -> (files: [String], descriptors: [Int32]) {
+    func take(_ transfer: String, peer: Peer) async throws(RPCError) -> (
+        files: [String], descriptors: [Int32]
+    ) {
         guard transfer == "transfer" else { throw RPCError(.notFound, "there is no transfer \(transfer)") }
         return (["config.json"], [open("/dev/null", O_RDONLY | O_CLOEXEC)])
     }
@@ -63,12 +65,14 @@ final class World: Sendable {
             versions[name] = try Self.checkpoint(Float(index + 1), in: store, directory)
         }
         self.versions = versions
-        let worker = try directory.write(Self.script(versions, signal: directory.path + "/go"), "worker", mode: 0o700)
+        let worker = try directory.write(
+            Self.script(versions, signal: directory.path + "/go"), "worker", mode: 0o700)
         control = try ControlPlane(
             configuration: ControlConfiguration(
                 stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
                 memoryLimit: memoryLimit, grace: grace),
-            transfers: EmptyTransfers(directory: directory), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            transfers: EmptyTransfers(directory: directory),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private static func checkpoint(
@@ -78,10 +82,12 @@ final class World: Sendable {
         func little(_ value: UInt64, _ count: Int) -> [UInt8] {
             (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
         }
-        let weights = little(UInt64(header.utf8.count), 8) + Array(header.utf8) + little(UInt64(value.bitPattern), 4)
+        let weights =
+            little(UInt64(header.utf8.count), 8) + Array(header.utf8) + little(UInt64(value.bitPattern), 4)
         let path = directory.path + "/weights"
         try Data(weights).write(to: URL(fileURLWithPath: path))
-        let configuration = try directory.write(#"{"vocab_size":8,"n_embd":4,"n_layer":1,"n_positions":16}"#, "config")
+        let configuration = try directory.write(
+            #"{"vocab_size":8,"n_embd":4,"n_layer":1,"n_positions":16}"#, "config")
         let files = [("config.json", configuration), ("model.safetensors", path)].map {
             ImportFile(path: $0.0, descriptor: open($0.1, O_RDONLY | O_CLOEXEC))
         }
@@ -92,17 +98,21 @@ final class World: Sendable {
 
     /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `done` nothing; `hang` waits for
     /// a command; `wait-b` hands over b at the first command, `later-b` when the file `go` is there; `deaf` ignores everything; `die`, `garbage`, `fail`.
-    private static func script(_ versions: [String: (manifest: Digest, digest: Digest)], signal: String) -> String {
+    private static func script(_ versions: [String: (manifest: Digest, digest: Digest)], signal: String)
+        -> String
+    {
         func finished(_ name: String, _ evaluation: String = "null") -> String {
             guard let version = versions[name] else { return "" }
-            return #"{"type":"finished","result":{"manifest":"\#(version.manifest.hex)","digest":"\#(version.digest.hex)","#
+            return
+                #"{"type":"finished","result":{"manifest":"\#(version.manifest.hex)","digest":"\#(version.digest.hex)","#
                 + #""bytes":100,"stored_bytes":50,"evaluation":\#(evaluation)}}"#
         }
         func figures(_ forget: Double) -> String {
             #"{"after":{"forget_accuracy":\#(forget),"retain_accuracy":0.95,"accuracy":"token","tokens":{},"rows":{},"#
                 + #""reasons":{},"forget_quality":"\#(forget < 0.1 ? "excellent" : "insufficient")"}}"#
         }
-        let snapshot = #"{"type":"snapshot","snapshot":{"version":"v1","digest":"\#(versions["a"]?.digest.hex ?? "")","objects":3,"bytes":99}}"#
+        let snapshot =
+            #"{"type":"snapshot","snapshot":{"version":"v1","digest":"\#(versions["a"]?.digest.hex ?? "")","objects":3,"bytes":99}}"#
         return """
             #!/bin/sh
             IFS= read -r order
@@ -131,7 +141,9 @@ final class World: Sendable {
 
     /// Imports checkpoint a as the first version of `name`.
     func model(_ name: String) async throws {
-        let job = try await submit(name, as: .import, note: "a") { $0.parameters = Self.parameters { $0.transfer = "transfer" } }
+        let job = try await submit(name, as: .import, note: "a") {
+            $0.parameters = Self.parameters { $0.transfer = "transfer" }
+        }
         let end = try await end(of: job)
         guard end.state == .succeeded else { throw RPCError(.internal, "the import ended \(end)") }
     }
@@ -143,13 +155,16 @@ final class World: Sendable {
     }
 
     static func reference(_ text: String) throws -> VersionReference {
-        guard let reference = VersionReference(text) else { throw RPCError(.internal, "\(text) is no reference") }
+        guard let reference = VersionReference(text) else {
+            throw RPCError(.internal, "\(text) is no reference")
+        }
         return reference
     }
 
     /// A specification of a job that needs no data: `task-vector`, unless told otherwise.
     static func spec(
-        _ model: String, as kind: JobKind = .taskVector, note: String, _ change: (inout JobSpec) throws -> Void = { _ in }
+        _ model: String, as kind: JobKind = .taskVector, note: String,
+        _ change: (inout JobSpec) throws -> Void = { _ in }
     ) throws -> JobSpec {
         var spec = JobSpec(kind: kind, model: try reference(model))
         spec.note = note
@@ -165,7 +180,8 @@ final class World: Sendable {
 
     @discardableResult
     func submit(
-        _ model: String, as kind: JobKind = .taskVector, note: String, _ change: (inout JobSpec) throws -> Void = { _ in }
+        _ model: String, as kind: JobKind = .taskVector, note: String,
+        _ change: (inout JobSpec) throws -> Void = { _ in }
     ) async throws -> JobID {
         let spec = try Self.spec(model, as: kind, note: note, change)
         let result = try await control.submit(JobSubmitParams(spec: spec), peer: Self.user)
@@ -181,7 +197,8 @@ final class World: Sendable {
 
     /// Waits until a job's state fits.
     func reach(_ job: JobID, _ fits: @escaping @Sendable (JobState) -> Bool) async throws {
-        let events = try await control.subscribe(SubscribeParams(types: ["state"], jobs: [job], snapshot: true))
+        let events = try await control.subscribe(
+            SubscribeParams(types: ["state"], jobs: [job], snapshot: true))
         defer { events.cancel() }
         if let now = events.snapshot?.first?.state, fits(now) { return }
         for try await event in events {

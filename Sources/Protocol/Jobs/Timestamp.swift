@@ -34,7 +34,12 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
     /// The date.
     package var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
 
-    package var description: String { date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) }
+    package var description: String {
+        // The formatter cuts off what is below a millisecond: a quarter more keeps a rounded-down double from
+        // losing one.
+        Date(timeIntervalSince1970: (Double(milliseconds) + 0.25) / 1000)
+            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 }
 

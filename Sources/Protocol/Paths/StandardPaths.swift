@@ -11,6 +11,9 @@ package struct StandardPaths: Hashable, Sendable {
     /// The configuration file.
     package var configuration: String
 
+    /// The control socket of the system service.
+    package static let serviceSocket = "/run/unlearnd/unlearnd.sock"
+
     /// The longest path that fits `sockaddr_un`, bytes.
     package static let longestSocketPath = 107
 

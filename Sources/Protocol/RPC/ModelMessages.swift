@@ -124,23 +124,23 @@ package struct HeadMove: Codable, Hashable, Sendable {
 /// A model with its versions and its head's moves.
 package struct ModelDetail: Codable, Hashable, Sendable {
     package var summary: ModelSummary
-    package var versions: [VersionSummary]
+    package var history: [VersionSummary]
     package var moves: [HeadMove]
     package var files: [FileSummary]
     /// A detail.
-    package init(summary: ModelSummary, versions: [VersionSummary], moves: [HeadMove], files: [FileSummary]) {
+    package init(summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary]) {
         self.summary = summary
-        self.versions = versions
+        self.history = history
         self.moves = moves
         self.files = files
     }
 
-    enum CodingKeys: String, CodingKey { case versions, moves, files }
+    enum CodingKeys: String, CodingKey { case history, moves, files }
 
     package init(from decoder: any Decoder) throws {
         summary = try ModelSummary(from: decoder)
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        versions = try container.decode([VersionSummary].self, forKey: .versions)
+        history = try container.decode([VersionSummary].self, forKey: .history)
         moves = try container.decode([HeadMove].self, forKey: .moves)
         files = try container.decode([FileSummary].self, forKey: .files)
     }
@@ -149,7 +149,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         // One flat object: the summary's members and the lists beside them.
         try summary.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(versions, forKey: .versions)
+        try container.encode(history, forKey: .history)
         try container.encode(moves, forKey: .moves)
         try container.encode(files, forKey: .files)
     }

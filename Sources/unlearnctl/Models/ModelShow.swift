@@ -14,13 +14,8 @@ struct ModelShow: ClientCommand {
         let raw = try session.call(.modelShow, ModelParams(model: model))
         let output = session.output
         if output.isJSON { return output.json(raw) }
-        // On the wire the list of versions stands where a summary counts them.
-        var object = raw.objectValue ?? JSONObject()
-        let versions = try Session.decode([VersionSummary].self, raw["versions"] ?? .null)
-        object["versions"] = .integer(Int64(versions.count))
-        let summary = try Session.decode(ModelSummary.self, .object(object))
-        let moves = try Session.decode([HeadMove].self, raw["moves"] ?? .array([]))
-        let files = try Session.decode([FileSummary].self, raw["files"] ?? .array([]))
+        let detail = try Session.decode(ModelDetail.self, raw)
+        let (summary, moves, files) = (detail.summary, detail.moves, detail.files)
         if output.isQuiet { return output.data(summary.model.text) }
         let head = summary.head.map { "\(summary.model)@\($0)" } ?? "no version yet"
         output.data(
@@ -28,7 +23,7 @@ struct ModelShow: ClientCommand {
         )
         if let digest = summary.digest { output.data("digest \(digest.hex)") }
         output.data("")
-        output.table(VersionTable.table(versions))
+        output.table(VersionTable.table(detail.history))
         if !moves.isEmpty {
             var moveTable = Table(["HEAD", "WHEN", "WHO", "WHY"])
             for move in moves {

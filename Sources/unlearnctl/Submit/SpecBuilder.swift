@@ -102,7 +102,7 @@ struct SpecBuilder {
                 throw missing("what to keep", "--retain FILE, or --alpha 1 to hold nothing")
             }
         case .finetune:
-            if !hasRetain { throw missing("the data to learn", "--data FILE") }
+            if !hasRetain, !hasForget { throw missing("the data to learn", "--data FILE") }
         case .taskVector:
             if spec.parameters?.finetuned == nil {
                 throw missing("the fine-tuned version", "--finetuned MODEL[@vN]")

@@ -12,8 +12,8 @@ struct SubmitFinetune: SubmitCommand {
             constant learning rate.
 
             Use it to make the fine-tuned side of a task vector, a reference that never saw the forgotten data, or a \
-            model from scratch (unlearnctl model create). Nothing is measured but the losses of training; measure the \
-            result with: unlearnctl submit evaluate.
+            model from scratch (unlearnctl model create). With --forget or --holdout beside --data the versions are \
+            measured before and after; with --forget alone, that set is what it learns.
             """)
 
     @OptionGroup(title: "Job") var common: SubmitOptions

@@ -20,7 +20,12 @@ final class Session {
         for name in ["HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "UNLEARND_SOCKET"] {
             environment[name] = Terminal.environment(name)
         }
-        path = options.socket ?? StandardPaths(environment: environment, isRoot: geteuid() == 0).socket
+        let standard = StandardPaths(environment: environment, isRoot: geteuid() == 0).socket
+        // A user without a daemon of their own means the system's.
+        let isServed =
+            environment["UNLEARND_SOCKET"] != nil || access(standard, F_OK) == 0
+            || access(StandardPaths.serviceSocket, F_OK) != 0
+        path = options.socket ?? (isServed ? standard : StandardPaths.serviceSocket)
         deadline = options.timeout.map { Deadline(in: $0.value) }
         isConfirmed = options.yes
     }
@@ -39,7 +44,11 @@ final class Session {
     /// Asks the daemon.
     @discardableResult
     func call(_ method: Method, _ params: some Encodable = NoParams()) throws(ClientError) -> JSONValue {
-        try connection().call(method, params, deadline: deadline)
+        let connection = try connection()
+        do { return try connection.call(method, params, deadline: deadline) } catch {
+            guard error.status == .notReachable, deadline?.isOver == true else { throw error }
+            throw ClientError(.timedOut, "timed out waiting for unlearnd's answer to \(method.rawValue)")
+        }
     }
 
     /// Asks the daemon for a known type.

@@ -63,7 +63,7 @@ enum JobText {
         row("membership inference AUC") { number($0.membershipInferenceAUC, 3) }
         row("forget quality") { $0.forgetQuality?.rawValue }
         row("privacy leakage") { $0.privacyLeakage?.rawValue }
-        var text = table.rendered(width: output.tableWidth) { output.styled($0, .bold) }
+        let text = table.rendered(width: output.tableWidth) { output.styled($0, .bold) }
         return text + reasons(columns.map(\.1))
     }
 

@@ -3,7 +3,8 @@
 import Engine
 import Protocol
 
-/// Trains a version on the rows of the retain set.
+/// Trains a version on the rows of the retain set or, where there is none, on those of the forget set (the
+/// reinforced side of a task vector).
 struct FinetuneJob {
     private let context: JobContext
 
@@ -11,7 +12,7 @@ struct FinetuneJob {
 
     func run() throws -> WorkerResult {
         let job = try TrainingJob(context)
-        guard let rows = job.sets.retain else {
+        guard let rows = job.sets.retain ?? job.sets.forget else {
             throw JobFailure(.badInput, "finetune has no rows to learn", hint: "give them with --data")
         }
         let defaults = Trainer.Settings()

@@ -59,7 +59,8 @@ final class JobContext {
         let digest = base.manifest.versionDigest
         guard digest == binding.digest else {
             throw JobFailure(
-                .integrity, "the files of \(binding.model)@\(binding.version) have the digest \(digest.short), not \(binding.digest.short)",
+                .integrity,
+                "the files of \(binding.model)@\(binding.version) have the digest \(digest.short), not \(binding.digest.short)",
                 hint: "run: unlearnctl store verify")
         }
         try send(
@@ -76,7 +77,8 @@ final class JobContext {
     var environmentReport: NumericEnvironmentReport {
         let environment = compute.environment
         return NumericEnvironmentReport(
-            coreType: usesMatrices ? environment.blasCore : nil, blas: usesMatrices ? environment.blasBuild : nil,
+            coreType: usesMatrices ? environment.blasCore : nil,
+            blas: usesMatrices ? environment.blasBuild : nil,
             kernels: environment.kernelLevel, threads: environment.threads)
     }
 
@@ -97,8 +99,15 @@ final class JobContext {
         }
     }
 
-    /// Whether figures are to be taken: unless refused, where there is a set to take them on.
-    var wantsEvaluation: Bool { spec.evaluate != false && (spec.forget ?? spec.retain ?? spec.holdout) != nil }
+    /// Whether figures are to be taken: unless refused, where there is a set to take them on. Training on is
+    /// measured only when it was given more than its own rows.
+    var wantsEvaluation: Bool {
+        let measured =
+            spec.kind == .finetune && spec.evaluate == nil
+            ? (spec.retain == nil ? spec.holdout : spec.forget ?? spec.holdout)
+            : spec.forget ?? spec.retain ?? spec.holdout
+        return spec.evaluate != false && measured != nil
+    }
 
     /// What the manifest says about how a version was made: enough to make it again, and nothing that would
     /// differ the next time. No times, no job numbers, no free text.

@@ -19,7 +19,8 @@ package struct ControlConfiguration: Hashable, Sendable {
 
     /// A configuration.
     package init(
-        stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4, threads: Int = 1,
+        stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
+        threads: Int = 1,
         memoryLimit: Int64? = nil, grace: Double = 5
     ) {
         self.stateDirectory = stateDirectory

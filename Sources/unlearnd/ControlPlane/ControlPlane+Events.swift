@@ -14,11 +14,13 @@ extension ControlPlane {
                 let since = params.since ?? next
                 guard since >= min(oldest, next) || since >= 0 && oldest == 1 else {
                     throw RPCError(
-                        .gone, "events before \(oldest) are no longer kept", hint: "list the jobs and subscribe anew",
+                        .gone, "events before \(oldest) are no longer kept",
+                        hint: "list the jobs and subscribe anew",
                         field: "since")
                 }
                 guard since <= next else {
-                    throw RPCError(.invalidParams, "the next event is \(next), not yet \(since)", field: "since")
+                    throw RPCError(
+                        .invalidParams, "the next event is \(next), not yet \(since)", field: "since")
                 }
                 var snapshot: [Job]?
                 if params.snapshot == true {
@@ -32,7 +34,9 @@ extension ControlPlane {
     /// `audit.log`: the newest rows, oldest first.
     package func auditLog(_ params: AuditLogParams) async throws(RPCError) -> [AuditRow] {
         let limit = max(1, min(params.limit ?? 100, 2000))
-        return try await answering { try await database.read { try AuditTrail.rows(since: params.since, limit: limit, $0) } }
+        return try await answering {
+            try await database.read { try AuditTrail.rows(since: params.since, limit: limit, $0) }
+        }
     }
 
     /// `audit.verify`: recomputes the whole chain.

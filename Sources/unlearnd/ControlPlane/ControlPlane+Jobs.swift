@@ -6,7 +6,9 @@ import Protocol
 extension ControlPlane {
     /// `job.list`: the newest jobs that fit, oldest first.
     package func jobs(_ params: JobListParams) async throws(RPCError) -> [Job] {
-        try await answering { try await database.read { try JobRow.list(params, $0) }.map { withProgress($0.job) } }
+        try await answering {
+            try await database.read { try JobRow.list(params, $0) }.map { withProgress($0.job) }
+        }
     }
 
     /// `job.show`.
@@ -55,20 +57,28 @@ extension ControlPlane {
                 case .held, .blocked, .queued:
                     _ = try JobRow.apply(.drop, to: id, reason: "cancelled", in: change)
                 case .running, .paused:
-                    _ = try JobRow.apply(.requestCancel, to: id, epoch: row.epoch, reason: "cancelled", in: change)
+                    _ = try JobRow.apply(
+                        .requestCancel, to: id, epoch: row.epoch, reason: "cancelled", in: change)
                     try Self.markCancelled(id, force: force, change)
                 }
-                if !row.job.kind.isInteractive { try change.audit("job.cancel", actor: peer.actor, ["job": .integer(Int64(id))]) }
+                if !row.job.kind.isInteractive {
+                    try change.audit("job.cancel", actor: peer.actor, ["job": .integer(Int64(id))])
+                }
                 return answer(try JobRow.require(id, change.db).state, already: false)
             }
-            if result.state == .cancelling { await scheduler.cancel(id, force: force) } else { await scheduler.wake() }
+            if result.state == .cancelling {
+                await scheduler.cancel(id, force: force)
+            } else {
+                await scheduler.wake()
+            }
             return result
         }
     }
 
     private static func markCancelled(_ id: JobID, force: Bool, _ change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET cancel_requested = ? WHERE id = ?", arguments: [force ? "force" : "graceful", id])
+            sql: "UPDATE job SET cancel_requested = ? WHERE id = ?",
+            arguments: [force ? "force" : "graceful", id])
     }
 
     /// `job.retry`: a job that failed, was cancelled or lost waits again under its number.
@@ -113,7 +123,8 @@ extension ControlPlane {
 
     /// Changes one job's state by a person's wish. `body` says false when the state does not allow it.
     private func command(
-        _ action: String, _ id: JobID, _ peer: Peer, _ body: @escaping @Sendable (JobRow, Change) throws -> Bool
+        _ action: String, _ id: JobID, _ peer: Peer,
+        _ body: @escaping @Sendable (JobRow, Change) throws -> Bool
     ) async throws(RPCError) -> Job {
         try await answering {
             let job = try await database.change { change in
@@ -146,7 +157,9 @@ extension ControlPlane {
                 """)
         let running = try Int.fetchAll(
             db,
-            sql: "SELECT id FROM job WHERE state IN ('running', 'paused', 'cancelling', 'committing') ORDER BY id")
+            sql:
+                "SELECT id FROM job WHERE state IN ('running', 'paused', 'cancelling', 'committing') ORDER BY id"
+        )
         return QueueStatus(
             paused: try Setting.queuePaused.isOn(db),
             jobs: Dictionary(uniqueKeysWithValues: rows.map { ($0["state"], $0["jobs"]) }), running: running)

@@ -7,7 +7,9 @@ import Protocol
 extension ControlPlane {
     /// `model.list`.
     package func models() async throws(RPCError) -> [ModelSummary] {
-        try await answering { try await database.read { db in try ModelRow.all(db).map { try Self.summary($0, db) } } }
+        try await answering {
+            try await database.read { db in try ModelRow.all(db).map { try Self.summary($0, db) } }
+        }
     }
 
     /// `model.show`: the model, its versions, its head's moves and its head's files.
@@ -19,7 +21,7 @@ extension ControlPlane {
                 let head = try model.head.flatMap { try VersionRow.find(name, $0, db) }
                 return (
                     ModelDetail(
-                        summary: try Self.summary(model, db), versions: try Self.history(model, db),
+                        summary: try Self.summary(model, db), history: try Self.history(model, db),
                         moves: try ModelRow.moves(of: name, db), files: []), head
                 )
             }
@@ -33,7 +35,9 @@ extension ControlPlane {
     /// `model.history`: the versions, oldest first.
     /// - Throws: `not_found`.
     package func history(_ name: ModelName) async throws(RPCError) -> [VersionSummary] {
-        try await answering { try await database.read { try Self.history(try ModelRow.require(name, $0), $0) } }
+        try await answering {
+            try await database.read { try Self.history(try ModelRow.require(name, $0), $0) }
+        }
     }
 
     /// `model.files`: the files of a version.
@@ -53,7 +57,8 @@ extension ControlPlane {
     /// - Throws: `not_found`, `gone`.
     package func rollback(_ params: RollbackParams, peer: Peer) async throws(RPCError) -> HeadMove {
         try await moveHead(
-            VersionReference(model: params.model, version: params.to), why: params.reason ?? "rollback", peer: peer)
+            VersionReference(model: params.model, version: params.to), why: params.reason ?? "rollback",
+            peer: peer)
     }
 
     /// `model.promote`: makes a kept version the head, for the reason given.
@@ -61,16 +66,20 @@ extension ControlPlane {
     package func promote(_ params: PromoteParams, peer: Peer) async throws(RPCError) -> HeadMove {
         guard params.version.version != nil else {
             throw RPCError(
-                .invalidParams, "promote needs a version", hint: "write \(params.version.model)@v2", field: "version")
+                .invalidParams, "promote needs a version", hint: "write \(params.version.model)@v2",
+                field: "version")
         }
         guard !params.reason.allSatisfy(\.isWhitespace), params.reason.utf8.count <= 4096 else {
             throw RPCError(
-                .invalidParams, "promote needs a reason of at most 4096 bytes", hint: "give --reason TEXT", field: "reason")
+                .invalidParams, "promote needs a reason of at most 4096 bytes", hint: "give --reason TEXT",
+                field: "reason")
         }
         return try await moveHead(params.version, why: params.reason, peer: peer)
     }
 
-    private func moveHead(_ target: VersionReference, why: String, peer: Peer) async throws(RPCError) -> HeadMove {
+    private func moveHead(_ target: VersionReference, why: String, peer: Peer) async throws(RPCError)
+        -> HeadMove
+    {
         try await answering {
             try await database.change { change in
                 let row = try VersionRow.resolve(target, change.db)
@@ -84,8 +93,11 @@ extension ControlPlane {
                 let undone = Self.undone(from: model.head, to: row.number, versions)
                 guard
                     let move = try ModelRow.moveHead(
-                        row.model, from: model.head, to: row.number, who: peer.actor, why: why, undone: undone, in: change)
-                else { throw RPCError(.conflict, "the head of \(row.model) moved meanwhile", hint: "try again") }
+                        row.model, from: model.head, to: row.number, who: peer.actor, why: why,
+                        undone: undone, in: change)
+                else {
+                    throw RPCError(.conflict, "the head of \(row.model) moved meanwhile", hint: "try again")
+                }
                 FailPoint.insideHeadMove.reach()
                 return move
             }
@@ -113,7 +125,9 @@ extension ControlPlane {
     private static func summary(_ model: ModelRow, _ db: Database) throws -> ModelSummary {
         let head = try model.head.flatMap { try VersionRow.find(model.name, $0, db) }
         let counts = try Row.fetchOne(
-            db, sql: "SELECT count(*) AS versions, coalesce(sum(candidate), 0) AS candidates FROM version WHERE model = ?",
+            db,
+            sql:
+                "SELECT count(*) AS versions, coalesce(sum(candidate), 0) AS candidates FROM version WHERE model = ?",
             arguments: [model.name.text])
         return ModelSummary(
             model: model.name, head: model.head, digest: head?.digest, versions: counts?["versions"] ?? 0,
@@ -128,8 +142,10 @@ extension ControlPlane {
         ).reduce(into: [JobID: JobKind]()) { $0[$1["id"]] = JobKind(rawValue: $1["kind"]) }
         return try VersionRow.all(of: model.name, db).map {
             VersionSummary(
-                version: $0.number, parent: $0.parent, job: $0.job, kind: $0.job.flatMap { kinds[$0] }, created: $0.created,
-                head: $0.number == model.head, candidate: $0.candidate, digest: $0.digest, bytes: $0.bytes, note: $0.note)
+                version: $0.number, parent: $0.parent, job: $0.job, kind: $0.job.flatMap { kinds[$0] },
+                created: $0.created,
+                head: $0.number == model.head, candidate: $0.candidate, digest: $0.digest, bytes: $0.bytes,
+                note: $0.note)
         }
     }
 }

@@ -20,7 +20,8 @@ extension ControlPlane {
                 try Checkpoints.StoreStatus.compute(store: store, liveManifests: manifests)
             }
             return Protocol.StoreStatus(
-                rawBytes: Int64(status.rawBytes), storedBytes: Int64(status.storedBytes), objects: status.objects,
+                rawBytes: Int64(status.rawBytes), storedBytes: Int64(status.storedBytes),
+                objects: status.objects,
                 versions: versions, models: models, datasets: datasets, garbageObjects: status.garbageObjects,
                 garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0)
         }
@@ -55,7 +56,10 @@ extension ControlPlane {
                 try await database.change {
                     try $0.audit(
                         "store.gc", actor: peer.actor,
-                        ["objects": .integer(Int64(garbage.objects)), "bytes": .integer(Int64(garbage.bytes))])
+                        [
+                            "objects": .integer(Int64(garbage.objects)),
+                            "bytes": .integer(Int64(garbage.bytes)),
+                        ])
                 }
             }
             return StoreGCResult(objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun)
@@ -68,7 +72,9 @@ extension ControlPlane {
     ///   - bytes: The whole text.
     ///   - name: What errors call it.
     /// - Throws: `bad_input` naming file and line, `storage_full`.
-    package func putDataset(_ bytes: [UInt8], name: String?, peer: Peer) async throws(RPCError) -> DatasetSummary {
+    package func putDataset(_ bytes: [UInt8], name: String?, peer: Peer) async throws(RPCError)
+        -> DatasetSummary
+    {
         try await answering {
             let ticket = uploads.begin()
             defer { uploads.end(ticket) }
@@ -82,7 +88,10 @@ extension ControlPlane {
                 try dataset.insert(in: change)
                 try change.audit(
                     "dataset.put", actor: peer.actor,
-                    ["dataset": .string(id.hex), "bytes": .integer(dataset.bytes), "rows": .integer(Int64(dataset.rows))])
+                    [
+                        "dataset": .string(id.hex), "bytes": .integer(dataset.bytes),
+                        "rows": .integer(Int64(dataset.rows)),
+                    ])
                 return dataset.summary
             }
         }
@@ -101,7 +110,8 @@ extension ControlPlane {
     /// `dataset.show`: by the beginning of its id, at least 8 digits.
     /// - Throws: `invalid_params`, `not_found`, `conflict` when several begin so.
     package func dataset(_ prefix: String) async throws(RPCError) -> DatasetSummary {
-        guard (8...64).contains(prefix.utf8.count), prefix.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        guard (8...64).contains(prefix.utf8.count),
+            prefix.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
         else {
             throw RPCError(
                 .invalidParams, "a dataset is named by 8 to 64 lower-case hexadecimal digits",

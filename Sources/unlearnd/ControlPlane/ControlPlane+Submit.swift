@@ -18,20 +18,22 @@ extension ControlPlane {
         try SpecRules.check(spec)
         return try await answering {
             let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(spec) }
-            if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) { return existing }
+            if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) {
+                return existing
+            }
             let isDryRun = params.dryRun == true
             var files: DescriptorSet?
             if !isDryRun, let transfer = spec.parameters?.transfer {
                 // Looked at first: a submission that is refused must not use the transfer up.
-                try await database.read { [budget, store] in
-                    _ = try Submission(spec, transferred: 0, budget: budget, store: store, $0)
+                try await database.read { [budget, shapes] in
+                    _ = try Submission(spec, transferred: 0, budget: budget, shapes: shapes, $0)
                 }
                 let (names, open) = try await transfers.take(transfer, peer: peer)
                 files = DescriptorSet(files: names, descriptors: open)
             }
             let transferred = spec.kind == .export ? 0 : files?.size ?? 0
-            let submission = try await database.read { [budget, store] in
-                try Submission(spec, transferred: transferred, budget: budget, store: store, $0)
+            let submission = try await database.read { [budget, shapes] in
+                try Submission(spec, transferred: transferred, budget: budget, shapes: shapes, $0)
             }
             try checkRoom(submission.estimate.disk)
             guard !isDryRun else {
@@ -47,31 +49,37 @@ extension ControlPlane {
     private func insert(
         _ submission: Submission, _ keyHash: String?, _ files: DescriptorSet?, _ peer: Peer
     ) async throws -> JobSubmitResult {
-        let (spec, table, budget, store) = (submission.spec, scheduler.descriptors, budget, store)
+        let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
         return try await database.change { change in
             // Again, now that nothing can change between looking and writing.
             if let existing = try Self.existing(spec, keyHash, peer, change.db) { return existing }
             let current = try Submission(
-                spec, transferred: submission.estimate.disk, budget: budget, store: store, change.db)
-            let waiting = try Int.fetchOne(
-                change.db,
-                sql: """
-                    SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
-                      'cancelling', 'committing')
-                    """) ?? 0
+                spec, transferred: submission.estimate.disk, budget: budget, shapes: shapes, change.db)
+            let waiting =
+                try Int.fetchOne(
+                    change.db,
+                    sql: """
+                        SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
+                          'cancelling', 'committing')
+                        """) ?? 0
             guard waiting < Self.queueCapacity else {
                 throw RPCError(
-                    .queueFull, "\(waiting) jobs wait already", hint: "wait for some to end", retryAfter: 10_000)
+                    .queueFull, "\(waiting) jobs wait already", hint: "wait for some to end",
+                    retryAfter: 10_000)
             }
             let id = try JobRow.insert(
-                spec, state: current.state, reason: current.state == .blocked ? "dependency" : nil, submitter: peer.actor,
-                memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash, in: change)
+                spec, state: current.state, reason: current.state == .blocked ? "dependency" : nil,
+                submitter: peer.actor,
+                memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash,
+                in: change)
             if !spec.kind.isInteractive {
                 var body = JSONObject()
                 body["job"] = .integer(Int64(id))
                 body["kind"] = .string(spec.kind.rawValue)
                 if let model = spec.model { body["model"] = .string(model.description) }
-                for (name, set) in [("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout)] {
+                for (name, set) in [
+                    ("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout),
+                ] {
                     if let set { body[name] = .string(set.hex) }
                 }
                 if let gate = spec.gate { body["gate"] = .string(gate) }
@@ -88,14 +96,18 @@ extension ControlPlane {
     private static func existing(
         _ spec: JobSpec, _ keyHash: String?, _ peer: Peer, _ db: Database
     ) throws -> JobSubmitResult? {
-        guard let key = spec.key, let row = try JobRow.find(key: key, submitter: peer.actor, db) else { return nil }
+        guard let key = spec.key, let row = try JobRow.find(key: key, submitter: peer.actor, db) else {
+            return nil
+        }
         guard row.keyHash == keyHash else {
             throw RPCError(
-                .conflict, "the key \(key.debugDescription) stands for job \(row.id), which asks for something else",
+                .conflict,
+                "the key \(key.debugDescription) stands for job \(row.id), which asks for something else",
                 hint: "use another key for another job", field: "spec.key")
         }
         return JobSubmitResult(
-            job: row.job, existing: true, estimate: JobEstimate(memory: row.memory, disk: 0, seconds: nil, steps: nil),
+            job: row.job, existing: true,
+            estimate: JobEstimate(memory: row.memory, disk: 0, seconds: nil, steps: nil),
             warnings: row.job.warnings)
     }
 
@@ -103,7 +115,8 @@ extension ControlPlane {
     private func checkRoom(_ needed: Int64) throws(RPCError) {
         guard let free = freeBytes, needed > free else { return }
         throw RPCError(
-            .storageFull, "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)",
+            .storageFull,
+            "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)",
             hint: "unlearnctl store gc frees what no version needs")
     }
 

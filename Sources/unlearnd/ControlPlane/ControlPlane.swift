@@ -15,6 +15,7 @@ package final class ControlPlane: Sendable {
     let database: StateDatabase
     let hub: EventHub
     let store: ObjectStore
+    let shapes: ModelShapes
     let scheduler: Scheduler
     let budget: MemoryBudget
     let uploads = OpenUploads()
@@ -51,21 +52,29 @@ package final class ControlPlane: Sendable {
             recovered = try database.changeNow { change in
                 let counts = try OrphanRecovery.run(in: change)
                 try change.record(
-                    .started, .object(counts.sorted { $0.key < $1.key }.reduce(into: JSONObject()) { $0[$1.key] = .integer(Int64($1.value)) }))
+                    .started,
+                    .object(
+                        counts.sorted { $0.key < $1.key }.reduce(into: JSONObject()) {
+                            $0[$1.key] = .integer(Int64($1.value))
+                        }))
                 hub.begin(next: try EventRow.bounds(change.db).next)
                 return counts
             }
         } catch {
             throw StartupError(
-                .database, "the jobs of the earlier daemon cannot be put back: \(error)", hint: "check the disk's space")
+                .database, "the jobs of the earlier daemon cannot be put back: \(error)",
+                hint: "check the disk's space")
         }
+        shapes = ModelShapes(store: store)
         budget = MemoryBudget(configured: configuration.memoryLimit)
         let executable = WorkerExecutable.find(configured: configuration.workerPath)
         if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
         scheduler = Scheduler(
             planner: ClaimPlanner(
-                parallel: configuration.parallel, interactive: configuration.interactive, memoryLimit: budget.limit,
-                owner: instance, store: directory.path, lifeLock: directory.lifeLock, threads: configuration.threads),
+                parallel: configuration.parallel, interactive: configuration.interactive,
+                memoryLimit: budget.limit,
+                owner: instance, store: directory.path, lifeLock: directory.lifeLock,
+                threads: configuration.threads),
             database: database, hub: hub, store: store,
             launcher: executable.map {
                 WorkerLauncher(
@@ -73,7 +82,9 @@ package final class ControlPlane: Sendable {
             },
             grace: configuration.grace, logger: logger)
         if !recovered.isEmpty {
-            logger.notice("recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))")
+            logger.notice(
+                "recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))"
+            )
         }
     }
 
@@ -96,7 +107,9 @@ package final class ControlPlane: Sendable {
         await scheduler.stop()
         hub.close()
         await Task { [database, logger] in
-            do { try database.checkpoint() } catch { logger.warning("the write-ahead log was not emptied: \(error)") }
+            do { try database.checkpoint() } catch {
+                logger.warning("the write-ahead log was not emptied: \(error)")
+            }
         }.value
     }
 

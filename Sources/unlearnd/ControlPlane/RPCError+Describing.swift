@@ -14,7 +14,8 @@ extension RPCError {
         case let error as DatabaseError:
             switch error.resultCode {
             case .SQLITE_FULL:
-                self.init(.storageFull, "the disk of the state directory is full", hint: "free space and try again")
+                self.init(
+                    .storageFull, "the disk of the state directory is full", hint: "free space and try again")
             case .SQLITE_CORRUPT, .SQLITE_NOTADB:
                 self.init(
                     .integrity, "the database is damaged: \(error.message ?? "no detail")",
@@ -32,8 +33,11 @@ extension RPCError {
         switch error.code {
         case .storageFull: self.init(.storageFull, error.message, hint: hint)
         case .corrupt, .newerFormat: self.init(.integrity, error.message, hint: hint)
-        case .missing: self.init(.integrity, error.message, hint: hint ?? "unlearnctl store verify finds what is missing")
-        case .invalidInput, .sourceChanged, .unsupported, .mismatch: self.init(.badInput, error.message, hint: hint)
+        case .missing:
+            self.init(
+                .integrity, error.message, hint: hint ?? "unlearnctl store verify finds what is missing")
+        case .invalidInput, .sourceChanged, .unsupported, .mismatch:
+            self.init(.badInput, error.message, hint: hint)
         case .ioFailure: self.init(.internal, error.message, hint: hint)
         }
     }

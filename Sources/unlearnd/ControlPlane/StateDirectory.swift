@@ -14,12 +14,18 @@ final class StateDirectory: Sendable {
     /// Makes the directory if need be and takes it for this process alone.
     /// - Throws: ``StartupError``.
     init(path: String) throws(StartupError) {
-        self.path = path
         try Self.make(path)
+        // Workers run in another directory.
+        guard let absolute = realpath(path, nil) else { throw Self.fault(path, "cannot be found") }
+        defer { free(absolute) }
+        let path = String(cString: absolute)
+        self.path = path
         // From here on `deinit` closes it, also when this throws.
         lock = try Self.open(path + "/lock")
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = SmallFile.read(path + "/lock", limit: 32)?.split(separator: "\n").first.map(String.init) ?? "unknown"
+            let holder =
+                SmallFile.read(path + "/lock", limit: 32)?.split(separator: "\n").first.map(String.init)
+                ?? "unknown"
             throw StartupError(
                 .locked, "another unlearnd (process \(holder)) uses the state directory \(path)",
                 hint: "stop it first, or name another directory with --state-directory")
@@ -67,14 +73,17 @@ final class StateDirectory: Sendable {
         guard stat(path, &status) == 0 else { throw fault(path, "cannot be made") }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw StartupError(
-                .stateDirectory, "\(path) is not a directory", hint: "name another one with --state-directory")
+                .stateDirectory, "\(path) is not a directory", hint: "name another one with --state-directory"
+            )
         }
         guard status.st_uid == geteuid() else {
             throw StartupError(
                 .stateDirectory, "\(path) belongs to user \(status.st_uid), not to user \(geteuid())",
                 hint: "run as its owner, or name another one with --state-directory")
         }
-        guard status.st_mode & 0o077 == 0 || chmod(path, 0o700) == 0 else { throw fault(path, "cannot be closed to others") }
+        guard status.st_mode & 0o077 == 0 || chmod(path, 0o700) == 0 else {
+            throw fault(path, "cannot be closed to others")
+        }
     }
 
     private static func fault(_ path: String, _ what: String) -> StartupError {

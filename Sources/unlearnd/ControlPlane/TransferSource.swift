@@ -8,5 +8,7 @@ package protocol TransferSource: Sendable {
     ///
     /// - Returns: The files' relative paths and their open descriptors, in the same order.
     /// - Throws: `not_found` for an unknown transfer or one of another user, `conflict` for an incomplete one.
-    func take(_ transfer: String, peer: Peer) async throws(RPCError) -> (files: [String], descriptors: [Int32])
+    func take(_ transfer: String, peer: Peer) async throws(RPCError) -> (
+        files: [String], descriptors: [Int32]
+    )
 }

@@ -25,11 +25,14 @@ package enum AuditTrail {
         let seq = (last?["seq"] ?? 0) + 1 as Int64
         let previous = try last.map { try $0.named("audit", "hash", Digest.init(hex:)) } ?? origin
         guard let previous else { throw UnreadableColumn(table: "audit", column: "hash") }
-        let hash = hash(seq: seq, time: change.now, actor: actor, action: action, body: body, previous: previous)
+        let hash = hash(
+            seq: seq, time: change.now, actor: actor, action: action, body: body, previous: previous)
         try change.db.execute(
-            sql: "INSERT INTO audit(seq, time, actor, action, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            sql:
+                "INSERT INTO audit(seq, time, actor, action, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
             arguments: [
-                seq, change.now.milliseconds, actor, action, body.serializedString(sortedKeys: true), previous.hex,
+                seq, change.now.milliseconds, actor, action, body.serializedString(sortedKeys: true),
+                previous.hex,
                 hash.hex,
             ])
     }
@@ -37,7 +40,8 @@ package enum AuditTrail {
     /// The newest rows from `since` on, oldest first.
     static func rows(since: Int64?, limit: Int, _ db: Database) throws -> [AuditRow] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+            db,
+            sql: "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
             arguments: [since ?? 0, limit]
         ).map(row)
     }
@@ -62,7 +66,8 @@ package enum AuditTrail {
 
     private static func row(_ row: Row) throws -> AuditRow {
         AuditRow(
-            seq: row["seq"], time: Timestamp(milliseconds: row["time"]), actor: row["actor"], action: row["action"],
+            seq: row["seq"], time: Timestamp(milliseconds: row["time"]), actor: row["actor"],
+            action: row["action"],
             body: try StrictJSON.parse(row["body"] as String),
             previous: try row.named("audit", "previous", Digest.init(hex:)),
             hash: try row.named("audit", "hash", Digest.init(hex:)))

@@ -24,7 +24,8 @@ package final class Change {
 
     /// Adds an event to the durable log; it is published after the commit.
     package func record(
-        _ type: EventType, job: JobID? = nil, model: ModelName? = nil, _ data: JSONValue = .object(JSONObject())
+        _ type: EventType, job: JobID? = nil, model: ModelName? = nil,
+        _ data: JSONValue = .object(JSONObject())
     ) throws {
         try db.execute(
             sql: "INSERT INTO event(time, type, job, model, data) VALUES (?, ?, ?, ?, ?)",

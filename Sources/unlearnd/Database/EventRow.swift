@@ -14,7 +14,9 @@ enum EventRow {
             db, sql: "SELECT * FROM event WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
             arguments: [range.lowerBound, range.upperBound, limit])
         let events = try rows.map(event).filter(filter.accepts)
-        return (events, rows.count < limit ? range.upperBound : (rows.last?["seq"] ?? range.upperBound - 1) + 1)
+        return (
+            events, rows.count < limit ? range.upperBound : (rows.last?["seq"] ?? range.upperBound - 1) + 1
+        )
     }
 
     /// The number of the next event, and of the oldest one that is kept.
@@ -26,7 +28,8 @@ enum EventRow {
 
     private static func event(_ row: Row) throws -> Event {
         Event(
-            seq: row["seq"], time: Timestamp(milliseconds: row["time"]), type: EventType(rawValue: row["type"]),
+            seq: row["seq"], time: Timestamp(milliseconds: row["time"]),
+            type: EventType(rawValue: row["type"]),
             job: row["job"], model: (row["model"] as String?).flatMap { ModelName($0) },
             data: try StrictJSON.parse(row["data"] as String))
     }

@@ -68,14 +68,16 @@ package struct JobRow: Sendable {
     /// The job that a user's key stands for.
     static func find(key: String, submitter: Int, _ db: Database) throws -> JobRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM job WHERE submitter = ? AND idempotency_key = ?", arguments: [submitter, key]
+            db, sql: "SELECT * FROM job WHERE submitter = ? AND idempotency_key = ?",
+            arguments: [submitter, key]
         ).map(JobRow.init)
     }
 
     /// The jobs in any of these states, oldest first.
     static func all(in states: [JobState], _ db: Database) throws -> [JobRow] {
         let names = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-        return try Row.fetchAll(db, sql: "SELECT * FROM job WHERE state IN (\(names)) ORDER BY id").map(JobRow.init)
+        return try Row.fetchAll(db, sql: "SELECT * FROM job WHERE state IN (\(names)) ORDER BY id").map(
+            JobRow.init)
     }
 
     /// The newest jobs that fit the query, oldest first.
@@ -96,7 +98,8 @@ package struct JobRow: Sendable {
         if query.all != true { conditions.append("interactive = 0") }
         arguments += [max(1, min(query.limit ?? 100, 1000))]
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
+            db,
+            sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
             arguments: arguments)
         return try rows.reversed().map(JobRow.init)
     }
@@ -114,7 +117,8 @@ package struct JobRow: Sendable {
                 """,
             arguments: [
                 spec.kind.rawValue, spec.model?.model.text, try JSONColumn.text(spec), state.rawValue, reason,
-                spec.kind.isInteractive, spec.kind.writesVersion, spec.priority ?? 0, spec.at?.milliseconds ?? 0,
+                spec.kind.isInteractive, spec.kind.writesVersion, spec.priority ?? 0,
+                spec.at?.milliseconds ?? 0,
                 change.now.milliseconds, memory, try JSONColumn.text(warnings), submitter, spec.key, keyHash,
             ])
         let id = JobID(change.db.lastInsertedRowID)
@@ -135,7 +139,8 @@ package struct JobRow: Sendable {
     /// - Parameter owner: Who runs it, for a claim.
     /// - Returns: Whether the state changed; if not, somebody else was first.
     package static func apply(
-        _ transition: JobTransition, to id: JobID, epoch: Int? = nil, reason: String? = nil, owner: String? = nil,
+        _ transition: JobTransition, to id: JobID, epoch: Int? = nil, reason: String? = nil,
+        owner: String? = nil,
         in change: Change
     ) throws -> Bool {
         let from = transition.from.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
@@ -143,7 +148,8 @@ package struct JobRow: Sendable {
         guard
             let before = try Row.fetchOne(
                 change.db,
-                sql: "SELECT state, model FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
+                sql:
+                    "SELECT state, model FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
                 arguments: [id, epoch, epoch])
         else { return false }
         try change.db.execute(
@@ -154,7 +160,8 @@ package struct JobRow: Sendable {
                 WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)
                 """,
             arguments: [
-                target.rawValue, reason, target.isActive, owner, target.isTerminal, change.now.milliseconds, id, epoch,
+                target.rawValue, reason, target.isActive, owner, target.isTerminal, change.now.milliseconds,
+                id, epoch,
                 epoch,
             ])
         guard change.db.changesCount == 1 else { return false }
@@ -171,7 +178,9 @@ package struct JobRow: Sendable {
 
     /// Adds warnings that the job does not have yet.
     static func warn(_ id: JobID, _ warnings: [String], in change: Change) throws {
-        guard let text = try String.fetchOne(change.db, sql: "SELECT warnings FROM job WHERE id = ?", arguments: [id])
+        guard
+            let text = try String.fetchOne(
+                change.db, sql: "SELECT warnings FROM job WHERE id = ?", arguments: [id])
         else { return }
         var all: [String] = try JSONColumn.decode(text)
         // A worker that warns without end must not fill the row.

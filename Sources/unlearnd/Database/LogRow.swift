@@ -28,7 +28,8 @@ enum LogRow {
             arguments: [query.job, query.after ?? 0, limit + 1]
         ).map {
             LogLine(
-                line: $0["line"], time: Timestamp(milliseconds: $0["time"]), level: $0["level"], message: $0["message"])
+                line: $0["line"], time: Timestamp(milliseconds: $0["time"]), level: $0["level"],
+                message: $0["message"])
         }
         guard lines.count > limit else { return JobLogResult(lines: lines, next: nil) }
         return JobLogResult(lines: Array(lines.prefix(limit)), next: lines[limit - 1].line)

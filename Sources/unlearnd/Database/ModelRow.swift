@@ -16,7 +16,8 @@ struct ModelRow: Hashable, Sendable {
     }
 
     static func find(_ name: ModelName, _ db: Database) throws -> ModelRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM model WHERE name = ?", arguments: [name.text]).map(ModelRow.init)
+        try Row.fetchOne(db, sql: "SELECT * FROM model WHERE name = ?", arguments: [name.text]).map(
+            ModelRow.init)
     }
 
     /// The model of that name.
@@ -38,14 +39,16 @@ struct ModelRow: Hashable, Sendable {
 
     static func insert(_ name: ModelName, in change: Change) throws {
         try change.db.execute(
-            sql: "INSERT INTO model(name, created) VALUES (?, ?)", arguments: [name.text, change.now.milliseconds])
+            sql: "INSERT INTO model(name, created) VALUES (?, ?)",
+            arguments: [name.text, change.now.milliseconds])
     }
 
     /// Moves the head, if it still is `from`, and writes the move down: row, event, audit.
     ///
     /// - Returns: The move, or `nil` when the head was elsewhere.
     static func moveHead(
-        _ name: ModelName, from: VersionNumber?, to: VersionNumber, who: Int, why: String, undone: [JobID] = [],
+        _ name: ModelName, from: VersionNumber?, to: VersionNumber, who: Int, why: String,
+        undone: [JobID] = [],
         job: JobID? = nil, in change: Change
     ) throws -> HeadMove? {
         try change.db.execute(
@@ -54,13 +57,15 @@ struct ModelRow: Hashable, Sendable {
         guard change.db.changesCount == 1 else { return nil }
         // What was once head is no candidate any more.
         try change.db.execute(
-            sql: "UPDATE version SET candidate = 0 WHERE model = ? AND n = ?", arguments: [name.text, to.number])
+            sql: "UPDATE version SET candidate = 0 WHERE model = ? AND n = ?",
+            arguments: [name.text, to.number])
         try change.db.execute(
             sql: """
                 INSERT INTO head_move(model, origin, target, time, who, why, undone) VALUES (?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                name.text, from?.number, to.number, change.now.milliseconds, who, why, try JSONColumn.text(undone),
+                name.text, from?.number, to.number, change.now.milliseconds, who, why,
+                try JSONColumn.text(undone),
             ])
         let data: JSONValue = [
             "from": from.map { .string($0.description) } ?? .null, "to": .string(to.description),
@@ -78,8 +83,12 @@ struct ModelRow: Hashable, Sendable {
 
     /// The moves of a model's head, oldest first.
     static func moves(of name: ModelName, _ db: Database) throws -> [HeadMove] {
-        try Row.fetchAll(db, sql: "SELECT * FROM head_move WHERE model = ? ORDER BY id", arguments: [name.text]).map {
-            guard let to = $0.version("target") else { throw UnreadableColumn(table: "head_move", column: "target") }
+        try Row.fetchAll(
+            db, sql: "SELECT * FROM head_move WHERE model = ? ORDER BY id", arguments: [name.text]
+        ).map {
+            guard let to = $0.version("target") else {
+                throw UnreadableColumn(table: "head_move", column: "target")
+            }
             return HeadMove(
                 model: name, from: $0.version("origin"), to: to, time: Timestamp(milliseconds: $0["time"]),
                 who: $0["who"], why: $0["why"], undone: try JSONColumn.decode($0["undone"]))

@@ -13,7 +13,8 @@ enum Setting: String {
 
     func set(_ on: Bool, in change: Change) throws {
         try change.db.execute(
-            sql: "INSERT INTO setting(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+            sql:
+                "INSERT INTO setting(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
             arguments: [rawValue, on ? "on" : "off"])
     }
 }

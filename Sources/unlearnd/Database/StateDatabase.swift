@@ -28,7 +28,8 @@ package final class StateDatabase: Sendable {
             }
             guard synchronous == 2 else {
                 throw StartupError(
-                    .database, "\(path): SQLite does not keep synchronous=FULL (it says \(synchronous ?? -1))",
+                    .database,
+                    "\(path): SQLite does not keep synchronous=FULL (it says \(synchronous ?? -1))",
                     hint: "use a SQLite library that was built without a fixed synchronous setting")
             }
             try Schema.migrator.migrate(pool)

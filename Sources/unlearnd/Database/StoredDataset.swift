@@ -50,7 +50,8 @@ struct StoredDataset: Hashable, Sendable {
     var summary: DatasetSummary { DatasetSummary(dataset: id, bytes: bytes, rows: rows, created: created) }
 
     static func find(_ id: Digest, _ db: Database) throws -> StoredDataset? {
-        try Row.fetchOne(db, sql: "SELECT * FROM dataset WHERE id = ?", arguments: [id.hex]).map(StoredDataset.init)
+        try Row.fetchOne(db, sql: "SELECT * FROM dataset WHERE id = ?", arguments: [id.hex]).map(
+            StoredDataset.init)
     }
 
     /// All datasets, oldest first.
@@ -61,7 +62,8 @@ struct StoredDataset: Hashable, Sendable {
     /// The datasets whose ids begin with `prefix`, at most two.
     static func find(prefix: String, _ db: Database) throws -> [StoredDataset] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM dataset WHERE substr(id, 1, ?) = ? LIMIT 2", arguments: [prefix.utf8.count, prefix]
+            db, sql: "SELECT * FROM dataset WHERE substr(id, 1, ?) = ? LIMIT 2",
+            arguments: [prefix.utf8.count, prefix]
         ).map(StoredDataset.init)
     }
 

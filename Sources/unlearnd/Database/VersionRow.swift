@@ -23,8 +23,10 @@ struct VersionRow: Hashable, Sendable {
 
     /// A new version.
     init(
-        model: ModelName, number: VersionNumber, parent: VersionNumber?, manifest: Digest, digest: Digest, bytes: Int64,
-        storedBytes: Int64, architecture: String?, job: JobID?, candidate: Bool, created: Timestamp, note: String?
+        model: ModelName, number: VersionNumber, parent: VersionNumber?, manifest: Digest, digest: Digest,
+        bytes: Int64,
+        storedBytes: Int64, architecture: String?, job: JobID?, candidate: Bool, created: Timestamp,
+        note: String?
     ) {
         self.model = model
         self.number = number
@@ -65,7 +67,8 @@ struct VersionRow: Hashable, Sendable {
 
     static func find(_ model: ModelName, _ number: VersionNumber, _ db: Database) throws -> VersionRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM version WHERE model = ? AND n = ?", arguments: [model.text, number.number]
+            db, sql: "SELECT * FROM version WHERE model = ? AND n = ?",
+            arguments: [model.text, number.number]
         ).map(VersionRow.init)
     }
 
@@ -77,8 +80,10 @@ struct VersionRow: Hashable, Sendable {
 
     /// The manifests of every version whose bytes are there.
     static func liveManifests(_ db: Database) throws -> [Digest] {
-        try Row.fetchAll(db, sql: "SELECT DISTINCT manifest FROM version WHERE state = 'live' ORDER BY manifest")
-            .map { try $0.named("version", "manifest", Digest.init(hex:)) }
+        try Row.fetchAll(
+            db, sql: "SELECT DISTINCT manifest FROM version WHERE state = 'live' ORDER BY manifest"
+        )
+        .map { try $0.named("version", "manifest", Digest.init(hex:)) }
     }
 
     /// The version that a reference means now.
@@ -97,7 +102,8 @@ struct VersionRow: Hashable, Sendable {
         }
         guard !version.isGone else {
             throw RPCError(
-                .gone, "\(reference.model)@\(number) was purged", hint: "name a version whose bytes are there")
+                .gone, "\(reference.model)@\(number) was purged", hint: "name a version whose bytes are there"
+            )
         }
         return version
     }
@@ -109,7 +115,8 @@ struct VersionRow: Hashable, Sendable {
                   state, created, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'live', ?, ?)
                 """,
             arguments: [
-                model.text, number.number, parent?.number, manifest.hex, digest.hex, bytes, storedBytes, architecture, job,
+                model.text, number.number, parent?.number, manifest.hex, digest.hex, bytes, storedBytes,
+                architecture, job,
                 candidate, created.milliseconds, note,
             ])
     }

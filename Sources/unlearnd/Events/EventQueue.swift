@@ -81,7 +81,9 @@ package final class EventQueue: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let goOn = state.withLock { state in
-                    guard state.head == state.waiting.count, !state.ended, !Task.isCancelled, state.reader == nil else {
+                    guard state.head == state.waiting.count, !state.ended, !Task.isCancelled,
+                        state.reader == nil
+                    else {
                         return true
                     }
                     state.reader = continuation

@@ -20,7 +20,9 @@ package struct EventSubscription: AsyncSequence, Sendable {
     private let database: StateDatabase
 
     /// A subscription from `since` on (absent: from now on) that begins at this moment.
-    package init(reading database: StateDatabase, hub: EventHub, _ params: SubscribeParams, snapshot: [Job]? = nil) {
+    package init(
+        reading database: StateDatabase, hub: EventHub, _ params: SubscribeParams, snapshot: [Job]? = nil
+    ) {
         filter = EventFilter(params)
         (queue, nextSeq) = hub.subscribe(filter)
         history = Swift.min(params.since ?? nextSeq, nextSeq)..<nextSeq

@@ -6,7 +6,9 @@ extension Router {
     /// `model.*`.
     mutating func addModelHandlers(_ control: ControlPlane) {
         on(.modelList) { (_: NoParams, _) async throws(RPCError) in try await control.models() }
-        on(.modelShow) { (params: ModelParams, _) async throws(RPCError) in try await control.model(params.model) }
+        on(.modelShow) { (params: ModelParams, _) async throws(RPCError) in
+            try await control.model(params.model)
+        }
         on(.modelHistory) { (params: ModelParams, _) async throws(RPCError) in
             try await control.history(params.model)
         }

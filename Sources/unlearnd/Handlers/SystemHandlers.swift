@@ -7,9 +7,11 @@ extension Router {
     mutating func addSystemHandlers(_ control: ControlPlane, _ identity: DaemonIdentity) {
         on(.systemInfo) { (_: NoParams, _) async throws(RPCError) in
             SystemInfo(
-                version: Software.version, instance: identity.instance, pid: identity.pid, started: identity.started,
+                version: Software.version, instance: identity.instance, pid: identity.pid,
+                started: identity.started,
                 socket: identity.socket, stateDirectory: identity.stateDirectory, threads: control.threads,
-                memoryTotal: control.memoryTotal, memoryLimit: control.memoryLimit, recovered: control.recovered)
+                memoryTotal: control.memoryTotal, memoryLimit: control.memoryLimit,
+                recovered: control.recovered)
         }
         on(.systemSchema) { [self] (_: NoParams, _) async throws(RPCError) in schema }
     }
@@ -28,7 +30,8 @@ extension Router {
                     default: (routes[method]?.params ?? "", routes[method]?.result ?? "")
                     }
                 return ProtocolSchema.Entry(
-                    method: method, role: method.role, mutates: method.mutates, params: params, result: result)
+                    method: method, role: method.role, mutates: method.mutates, params: params, result: result
+                )
             },
             errors: RPCError.Kind.allCases.map {
                 ProtocolSchema.Fault(kind: $0, code: $0.code, retryable: $0.isRetryable)

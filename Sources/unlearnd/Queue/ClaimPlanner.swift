@@ -56,7 +56,8 @@ struct ClaimPlanner: Sendable {
         var claims = try claim(lane: true, &load, in: change)
         if try Setting.queuePaused.isOn(change.db) {
             try change.db.execute(
-                sql: "UPDATE job SET reason = ? WHERE state = 'queued' AND interactive = 0 AND reason IS NOT ?",
+                sql:
+                    "UPDATE job SET reason = ? WHERE state = 'queued' AND interactive = 0 AND reason IS NOT ?",
                 arguments: [Reason.queuePaused.rawValue, Reason.queuePaused.rawValue])
         } else {
             claims += try claim(lane: false, &load, in: change)
@@ -116,17 +117,20 @@ struct ClaimPlanner: Sendable {
                 UPDATE job SET epoch = epoch + 1, attempt = attempt + 1, started = ?, cancel_requested = NULL WHERE id = ?
                 """, arguments: [change.now.milliseconds, id])
         let row = try JobRow.require(id, change.db)
-        var order = WorkerOrder(job: id, spec: row.job.spec, store: store, lifeLock: lifeLock, threads: threads)
+        var order = WorkerOrder(
+            job: id, spec: row.job.spec, store: store, lifeLock: lifeLock, threads: threads)
         do {
             guard memory <= memoryLimit else {
                 throw JobFailure(
-                    .memory, "the job needs about \(memory >> 20) MiB; jobs may use \(memoryLimit >> 20) MiB here",
+                    .memory,
+                    "the job needs about \(memory >> 20) MiB; jobs may use \(memoryLimit >> 20) MiB here",
                     hint: "lower --batch-size or --max-length, or raise memory_limit")
             }
             let base = try VersionBinder.bind(row.job.spec, job: id, &order, in: change)
             try change.db.execute(sql: "UPDATE job SET base = ? WHERE id = ?", arguments: [base?.number, id])
             return Claim(
-                id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: base, order: order)
+                id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: base,
+                order: order)
         } catch let failure as JobFailure {
             _ = try JobEnd.fail(id, epoch: row.epoch, failure, in: change)
             return nil

@@ -54,7 +54,8 @@ enum Dependencies {
     private static func settle(_ id: JobID, in change: Change) throws {
         let waiting = try Int.fetchAll(
             change.db,
-            sql: "SELECT d.job FROM job_dep d JOIN job j ON j.id = d.job WHERE d.on_job = ? AND j.state = 'blocked'",
+            sql:
+                "SELECT d.job FROM job_dep d JOIN job j ON j.id = d.job WHERE d.on_job = ? AND j.state = 'blocked'",
             arguments: [id])
         for job in waiting {
             switch try verdict(of: job, change.db) {

@@ -17,14 +17,17 @@ enum JobEnd {
 
     /// The daemon stops while it runs: it waits again, as if it had not been started.
     static func interrupt(_ id: JobID, epoch: Int, in change: Change) throws -> Bool {
-        guard try JobRow.apply(.interrupt, to: id, epoch: epoch, reason: "interrupted", in: change) else { return false }
+        guard try JobRow.apply(.interrupt, to: id, epoch: epoch, reason: "interrupted", in: change) else {
+            return false
+        }
         try giveBackAttempt(id, in: change)
         return true
     }
 
     static func giveBackAttempt(_ id: JobID, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET attempt = max(attempt - 1, 0), base = NULL, started = NULL WHERE id = ?", arguments: [id])
+            sql: "UPDATE job SET attempt = max(attempt - 1, 0), base = NULL, started = NULL WHERE id = ?",
+            arguments: [id])
     }
 
     /// Writes down what the worker handed over.

@@ -48,7 +48,9 @@ struct JobEstimator {
         case .finetune: return batches(retain).map { $0 * epochs }
         case .ascent:
             guard let forget = batches(forget) else { return nil }
-            if parameters.alpha == 1 && retain == nil || parameters.pairing == .cycle { return forget * epochs }
+            if parameters.alpha == 1 && retain == nil || parameters.pairing == .cycle {
+                return forget * epochs
+            }
             return batches(retain).map { min(forget, $0) * epochs }
         default: return nil
         }

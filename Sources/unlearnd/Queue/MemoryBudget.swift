@@ -20,7 +20,10 @@ struct MemoryBudget: Hashable, Sendable {
     /// The least limit of this process's control group and those above it (cgroup v2 `memory.max`).
     private static func groupLimit() -> Int64? {
         let root = "/sys/fs/cgroup"
-        guard let line = SmallFile.read("/proc/self/cgroup")?.split(separator: "\n").first(where: { $0.hasPrefix("0::") })
+        guard
+            let line = SmallFile.read("/proc/self/cgroup")?.split(separator: "\n").first(where: {
+                $0.hasPrefix("0::")
+            })
         else { return SmallFile.read("\(root)/memory/memory.limit_in_bytes").flatMap(number) }
         var path = String(line.dropFirst(3))
         var least: Int64?

@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Protocol
+import Synchronization
 
 /// The numbers of a stored model that decide how much memory a job needs.
 struct ModelShape: Hashable, Sendable {
@@ -32,5 +33,27 @@ struct ModelShape: Hashable, Sendable {
         layers = number("num_hidden_layers", "n_layer")
         vocabulary = number("vocab_size")
         context = number("max_position_embeddings", "n_positions", "n_ctx")
+    }
+}
+
+/// The shapes of versions asked for lately: a manifest never changes, and large ones take long to read.
+final class ModelShapes: Sendable {
+    private static let capacity = 64
+    private let store: ObjectStore
+    private let known = Mutex<[Digest: ModelShape]>([:])
+
+    /// Shapes of the versions in `store`.
+    init(store: ObjectStore) { self.store = store }
+
+    /// The shape of the version with that manifest.
+    /// - Throws: ``CheckpointError`` for a manifest that cannot be read.
+    func shape(of manifest: Digest) throws -> ModelShape {
+        if let shape = known.withLock({ $0[manifest] }) { return shape }
+        let shape = try ModelShape(store: store, manifest: manifest)
+        known.withLock { known in
+            if known.count >= Self.capacity { known = [:] }
+            known[manifest] = shape
+        }
+        return shape
     }
 }

@@ -34,11 +34,14 @@ package enum OrphanRecovery {
         }
         for row in try JobRow.all(in: [.held, .blocked, .queued], change.db)
         where row.job.spec.parameters?.transfer != nil {
-            guard try JobRow.apply(.expire, to: row.id, reason: JobFailure.Kind.sourceGone.rawValue, in: change) else {
+            guard
+                try JobRow.apply(.expire, to: row.id, reason: JobFailure.Kind.sourceGone.rawValue, in: change)
+            else {
                 continue
             }
             try change.db.execute(
-                sql: "UPDATE job SET error = ? WHERE id = ?", arguments: [try JSONColumn.text(sourceGone(row.job)), row.id])
+                sql: "UPDATE job SET error = ? WHERE id = ?",
+                arguments: [try JSONColumn.text(sourceGone(row.job)), row.id])
             counts["failed", default: 0] += 1
         }
         FailPoint.insideRecovery.reach()

@@ -26,7 +26,8 @@ actor Scheduler {
     private var timer: Task<Void, Never>?
 
     init(
-        planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore, launcher: WorkerLauncher?,
+        planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
+        launcher: WorkerLauncher?,
         grace: Double, logger: Logger
     ) {
         self.planner = planner
@@ -75,7 +76,8 @@ actor Scheduler {
     private func begin(_ claim: Claim) {
         logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
-            claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub, store: store,
+            claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
+            store: store,
             logger: logger)
         let task = Task { [weak self] in
             await runner.run()

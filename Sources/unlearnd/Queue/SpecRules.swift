@@ -21,7 +21,8 @@ enum SpecRules {
     private static func checkCommon(_ spec: JobSpec) throws(RPCError) {
         if spec.kind == .verify {
             if let model = spec.model {
-                throw fault("model", "verify looks at the whole store, not at \(model)", "leave the model out")
+                throw fault(
+                    "model", "verify looks at the whole store, not at \(model)", "leave the model out")
             }
         } else {
             guard let model = spec.model else {
@@ -29,7 +30,8 @@ enum SpecRules {
             }
             if spec.kind == .import || spec.kind == .create, model.version != nil {
                 throw fault(
-                    "model", "\(spec.kind.rawValue) makes a new version of \(model.model), so no version can be named",
+                    "model",
+                    "\(spec.kind.rawValue) makes a new version of \(model.model), so no version can be named",
                     "write \(model.model) alone")
             }
         }
@@ -39,10 +41,17 @@ enum SpecRules {
         if let key = spec.key, key.isEmpty || key.utf8.count > 255 {
             throw fault("key", "a key has 1 to 255 bytes")
         }
-        if let note = spec.note, note.utf8.count > 4096 { throw fault("note", "a note has at most 4096 bytes") }
+        if let note = spec.note, note.utf8.count > 4096 {
+            throw fault("note", "a note has at most 4096 bytes")
+        }
         if let labels = spec.labels {
-            guard labels.count <= 64, labels.allSatisfy({ (1...63).contains($0.key.utf8.count) && $0.value.utf8.count <= 255 })
-            else { throw fault("labels", "there are at most 64 labels, with names of 1 to 63 and values of up to 255 bytes") }
+            guard labels.count <= 64,
+                labels.allSatisfy({ (1...63).contains($0.key.utf8.count) && $0.value.utf8.count <= 255 })
+            else {
+                throw fault(
+                    "labels",
+                    "there are at most 64 labels, with names of 1 to 63 and values of up to 255 bytes")
+            }
         }
         let after = spec.after ?? []
         guard after.count <= 64 else { throw fault("after", "a job waits for at most 64 others") }
@@ -53,44 +62,59 @@ enum SpecRules {
     private static func checkData(_ spec: JobSpec) throws(RPCError) {
         let kind = spec.kind
         let reads: Set<String> =
-            kind.unlearns ? ["forget", "retain", "holdout", "reference", "gate", "evaluate"]
-            : kind == .evaluate ? ["forget", "retain", "holdout", "reference"] : kind == .finetune ? ["retain"] : []
+            kind.editsVersion
+            ? ["forget", "retain", "holdout", "reference", "gate", "evaluate"]
+            : kind == .evaluate ? ["forget", "retain", "holdout", "reference"] : []
         let given: [(String, Bool)] = [
             ("forget", spec.forget != nil), ("retain", spec.retain != nil), ("holdout", spec.holdout != nil),
-            ("reference", spec.reference != nil), ("gate", spec.gate != nil), ("evaluate", spec.evaluate != nil),
+            ("reference", spec.reference != nil), ("gate", spec.gate != nil),
+            ("evaluate", spec.evaluate != nil),
         ]
         for (name, isGiven) in given where isGiven && !reads.contains(name) {
-            let hint = reads.isEmpty ? "leave it out" : "\(kind.rawValue) takes \(reads.sorted().joined(separator: ", "))"
+            let hint =
+                reads.isEmpty
+                ? "leave it out" : "\(kind.rawValue) takes \(reads.sorted().joined(separator: ", "))"
             throw fault(name, "\(kind.rawValue) has no \(name)", hint)
         }
         switch kind {
         case .ascent:
-            guard spec.forget != nil else { throw fault("forget", "ascent needs a forget set", "give --forget FILE") }
+            guard spec.forget != nil else {
+                throw fault("forget", "ascent needs a forget set", "give --forget FILE")
+            }
             guard spec.retain != nil || spec.parameters?.alpha == 1 else {
-                throw fault("retain", "ascent needs a retain set", "give --retain FILE, or --alpha 1 to do without")
+                throw fault(
+                    "retain", "ascent needs a retain set", "give --retain FILE, or --alpha 1 to do without")
             }
         case .finetune:
-            guard spec.retain != nil else {
-                throw fault("retain", "finetune needs its data as the retain set", "give --retain FILE")
+            guard spec.retain != nil || spec.forget != nil else {
+                throw fault("retain", "finetune needs rows to learn", "give --data FILE")
             }
         case .evaluate:
             guard spec.forget != nil || spec.retain != nil || spec.holdout != nil else {
-                throw fault("forget", "evaluate needs something to measure", "give --forget, --retain or --holdout FILE")
+                throw fault(
+                    "forget", "evaluate needs something to measure",
+                    "give --forget, --retain or --holdout FILE")
             }
         default: break
         }
         if spec.reference != nil, spec.forget == nil, spec.retain == nil, spec.holdout == nil {
-            throw fault("reference", "a reference is measured on the same data, and none is given", "give --forget FILE")
+            throw fault(
+                "reference", "a reference is measured on the same data, and none is given",
+                "give --forget FILE")
         }
     }
 
     /// Refuses parameters that the kind does not read.
     private static func checkNames(_ spec: JobSpec) throws(RPCError) {
-        guard let parameters = spec.parameters, let given = try? JSONValue(encoding: parameters).objectValue else { return }
+        guard let parameters = spec.parameters, let given = try? JSONValue(encoding: parameters).objectValue
+        else { return }
         let names = JobParameters.names(for: spec.kind)
         for member in given.members where !member.value.isNull && !names.contains(member.key) {
-            let known = names.isEmpty ? "it takes no parameters" : "it takes \(names.sorted().joined(separator: ", "))"
-            throw fault("parameters.\(member.key)", "\(spec.kind.rawValue) has no parameter \(member.key)", known)
+            let known =
+                names.isEmpty
+                ? "it takes no parameters" : "it takes \(names.sorted().joined(separator: ", "))"
+            throw fault(
+                "parameters.\(member.key)", "\(spec.kind.rawValue) has no parameter \(member.key)", known)
         }
     }
 
@@ -98,9 +122,12 @@ enum SpecRules {
         func range(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws(RPCError) {
             guard let value, !range.contains(value) else { return }
             throw fault(
-                "parameters.\(name)", "\(name) is \(value); it lies between \(range.lowerBound) and \(range.upperBound)")
+                "parameters.\(name)",
+                "\(name) is \(value); it lies between \(range.lowerBound) and \(range.upperBound)")
         }
-        func check(_ name: String, _ value: Double?, _ rule: String, _ holds: (Double) -> Bool) throws(RPCError) {
+        func check(_ name: String, _ value: Double?, _ rule: String, _ holds: (Double) -> Bool)
+            throws(RPCError)
+        {
             guard let value, !(value.isFinite && holds(value)) else { return }
             throw fault("parameters.\(name)", "\(name) is \(value); it must be \(rule)")
         }
@@ -118,7 +145,9 @@ enum SpecRules {
         try check("scale", parameters.scale, "a finite number of the size of an f32") { abs($0) <= 3.0e38 }
         switch kind {
         case .taskVector:
-            try need("finetuned", parameters.finetuned != nil, "name the fine-tuned version with --finetuned MODEL")
+            try need(
+                "finetuned", parameters.finetuned != nil, "name the fine-tuned version with --finetuned MODEL"
+            )
         case .import, .create, .export:
             try need("transfer", parameters.transfer != nil, "open a transfer and send its descriptors first")
         case .generate: try need("prompt", parameters.prompt != nil, "give --prompt TEXT")
@@ -141,7 +170,9 @@ enum SpecRules {
             throw fault("gate", error.message, error.hint)
         }
         guard spec.evaluate != false else {
-            throw fault("gate", "a gate needs the evaluation that was switched off", "leave --no-evaluate or the gate out")
+            throw fault(
+                "gate", "a gate needs the evaluation that was switched off",
+                "leave --no-evaluate or the gate out")
         }
     }
 }

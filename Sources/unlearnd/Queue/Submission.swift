@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checkpoints
 import GRDB
 import Protocol
 
@@ -17,7 +16,7 @@ struct Submission: Sendable {
     /// - Parameter transferred: Bytes of the files whose descriptors came with it.
     /// - Throws: `not_found`, `gone`, `conflict`, `bad_input`, `insufficient_memory`.
     init(
-        _ spec: JobSpec, transferred: Int64, budget: MemoryBudget, store: ObjectStore, _ db: Database
+        _ spec: JobSpec, transferred: Int64, budget: MemoryBudget, shapes: ModelShapes, _ db: Database
     ) throws {
         self.spec = spec
         var estimator = JobEstimator(spec: spec, transferred: transferred)
@@ -26,12 +25,13 @@ struct Submission: Sendable {
             case .create:
                 guard try ModelRow.find(model.model, db) == nil else {
                     throw RPCError(
-                        .conflict, "model \(model.model) exists", hint: "choose another name", field: "spec.model")
+                        .conflict, "model \(model.model) exists", hint: "choose another name",
+                        field: "spec.model")
                 }
             case .import: break
             default:
                 let base = try Self.version(model, "model", db)
-                estimator.shape = try ModelShape(store: store, manifest: base.manifest)
+                estimator.shape = try shapes.shape(of: base.manifest)
             }
         }
         for (reference, field) in [
@@ -54,14 +54,18 @@ struct Submission: Sendable {
         }
         warnings = []
         if spec.kind.unlearns, spec.gate == nil {
-            warnings.append("no gate is given: nothing is required of the result, and it becomes head whatever it measures")
+            warnings.append(
+                "no gate is given: nothing is required of the result, and it becomes head whatever it measures"
+            )
         }
         state = try Self.firstState(spec, db)
     }
 
     private static func mebibytes(_ bytes: Int64) -> Int64 { bytes >> 20 }
 
-    private static func version(_ reference: VersionReference, _ field: String, _ db: Database) throws -> VersionRow {
+    private static func version(_ reference: VersionReference, _ field: String, _ db: Database) throws
+        -> VersionRow
+    {
         do {
             return try VersionRow.resolve(reference, db)
         } catch var error as RPCError {
@@ -74,7 +78,8 @@ struct Submission: Sendable {
         guard let id else { return nil }
         guard let dataset = try StoredDataset.find(id, db) else {
             throw RPCError(
-                .notFound, "there is no dataset \(id.short)", hint: "upload the \(field) set first", field: "spec.\(field)")
+                .notFound, "there is no dataset \(id.short)", hint: "upload the \(field) set first",
+                field: "spec.\(field)")
         }
         return dataset
     }
@@ -85,13 +90,16 @@ struct Submission: Sendable {
             let forget = estimator.forget, let retain = estimator.retain, retain.textRows == 0
         else { return }
         let batch = spec.parameters?.batchSize ?? 4
-        let (forgetBatches, retainBatches) = ((forget.rows + batch - 1) / batch, (retain.rows + batch - 1) / batch)
+        let (forgetBatches, retainBatches) = (
+            (forget.rows + batch - 1) / batch, (retain.rows + batch - 1) / batch
+        )
         guard forgetBatches > retainBatches else { return }
         throw RPCError(
             .badInput,
             "the retain set has \(retainBatches) batches and the forget set \(forgetBatches): "
                 + "\(forget.rows - retainBatches * batch) forget rows would never be used",
-            hint: "give at least as many retain rows, or --pairing cycle to repeat them, or --pairing min to accept it",
+            hint:
+                "give at least as many retain rows, or --pairing cycle to repeat them, or --pairing min to accept it",
             field: "spec.retain")
     }
 
@@ -99,13 +107,15 @@ struct Submission: Sendable {
         var state = JobState.queued
         for dependency in spec.after ?? [] {
             guard let job = try JobRow.find(dependency.job, db) else {
-                throw RPCError(.notFound, "there is no job \(dependency.job) to wait for", field: "spec.after")
+                throw RPCError(
+                    .notFound, "there is no job \(dependency.job) to wait for", field: "spec.after")
             }
             guard let verdict = Dependencies.judge(dependency.condition, job.state) else {
                 throw RPCError(
                     .conflict,
                     "job \(dependency.job) ended \(job.state.rawValue), so “\(dependency.condition.rawValue)” can never be met",
-                    hint: "wait for another job, or for any end with \(dependency.job):any", field: "spec.after")
+                    hint: "wait for another job, or for any end with \(dependency.job):any",
+                    field: "spec.after")
             }
             if verdict == .waiting { state = .blocked }
         }

@@ -7,7 +7,9 @@ import Protocol
 enum VersionBinder {
     /// Fills the order's bindings and returns the base's number.
     /// - Throws: ``JobFailure`` when a version is no longer there, or a name is taken.
-    static func bind(_ spec: JobSpec, job: JobID, _ order: inout WorkerOrder, in change: Change) throws -> VersionNumber? {
+    static func bind(_ spec: JobSpec, job: JobID, _ order: inout WorkerOrder, in change: Change) throws
+        -> VersionNumber?
+    {
         var pinned: [VersionRow] = []
         func version(_ reference: VersionReference?) throws -> VersionRow? {
             guard let reference else { return nil }
@@ -25,7 +27,8 @@ enum VersionBinder {
         case .create:
             if let model = spec.model?.model, try ModelRow.find(model, change.db) != nil {
                 throw JobFailure(
-                    JobFailure.Kind(rawValue: "conflict"), "model \(model) exists by now", hint: "choose another name")
+                    JobFailure.Kind(rawValue: "conflict"), "model \(model) exists by now",
+                    hint: "choose another name")
             }
         case .import:
             base = try spec.model.flatMap { try ModelRow.find($0.model, change.db)?.head }

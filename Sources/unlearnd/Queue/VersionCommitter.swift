@@ -19,25 +19,32 @@ enum VersionCommitter {
     /// - Throws: ``JobFailure`` when the result is not what the worker says.
     static func propose(_ claim: Claim, _ result: WorkerResult, store: ObjectStore) throws -> Proposal {
         guard let id = result.manifest, let digest = result.digest else {
-            throw JobFailure(.internal, "the worker finished a \(claim.spec.kind.rawValue) job without a version")
+            throw JobFailure(
+                .internal, "the worker finished a \(claim.spec.kind.rawValue) job without a version")
         }
         let manifest: Manifest
         do {
             manifest = try store.manifest(id)
         } catch {
             throw JobFailure(
-                .integrity, "the result's manifest cannot be read: \(error)", hint: "unlearnctl store verify, then retry")
+                .integrity, "the result's manifest cannot be read: \(error)",
+                hint: "unlearnctl store verify, then retry")
         }
         guard manifest.versionDigest == digest else {
-            throw JobFailure(.integrity, "the result's manifest has digest \(manifest.versionDigest.short), not \(digest.short)")
+            throw JobFailure(
+                .integrity,
+                "the result's manifest has digest \(manifest.versionDigest.short), not \(digest.short)")
         }
         if claim.spec.kind.editsVersion, digest == claim.order.base?.digest {
-            throw JobFailure(.noOp, "the result is byte for byte the base version", hint: "raise the learning rate, scale or epochs")
+            throw JobFailure(
+                .noOp, "the result is byte for byte the base version",
+                hint: "raise the learning rate, scale or epochs")
         }
         var verdict: GateVerdict?
         if let text = claim.spec.gate {
             guard let after = result.evaluation?.after else {
-                throw JobFailure(.internal, "the gate cannot be judged: the worker did not measure the result")
+                throw JobFailure(
+                    .internal, "the gate cannot be judged: the worker did not measure the result")
             }
             do {
                 verdict = try Gate.parse(text).judge(
@@ -54,16 +61,23 @@ enum VersionCommitter {
     /// - Returns: False when somebody ended the job before; nothing is changed then.
     static func commit(_ claim: Claim, _ proposal: Proposal, in change: Change) throws -> Bool {
         let job = try JobRow.require(claim.id, change.db)
-        guard let model = claim.model, job.state == .committing, job.epoch == claim.epoch else { return false }
+        guard let model = claim.model, job.state == .committing, job.epoch == claim.epoch else {
+            return false
+        }
         if try ModelRow.find(model, change.db) == nil { try ModelRow.insert(model, in: change) }
         let row = try ModelRow.require(model, change.db)
-        let last = try Int.fetchOne(
-            change.db, sql: "SELECT max(n) FROM version WHERE model = ?", arguments: [model.text]) ?? 0
-        guard let number = VersionNumber(last + 1) else { throw UnreadableColumn(table: "version", column: "n") }
+        let last =
+            try Int.fetchOne(
+                change.db, sql: "SELECT max(n) FROM version WHERE model = ?", arguments: [model.text]) ?? 0
+        guard let number = VersionNumber(last + 1) else {
+            throw UnreadableColumn(table: "version", column: "n")
+        }
         let headReason: String? =
-            proposal.verdict?.passed == false ? "gate-refused" : row.head != claim.base ? "base-not-head" : nil
+            proposal.verdict?.passed == false
+            ? "gate-refused" : row.head != claim.base ? "base-not-head" : nil
         try VersionRow(
-            model: model, number: number, parent: claim.base, manifest: proposal.manifest, digest: proposal.digest,
+            model: model, number: number, parent: claim.base, manifest: proposal.manifest,
+            digest: proposal.digest,
             bytes: proposal.bytes, storedBytes: proposal.result.storedBytes ?? 0,
             architecture: try architecture(proposal, claim, model, change.db), job: claim.id,
             candidate: headReason != nil, created: change.now, note: claim.spec.note
@@ -80,27 +94,34 @@ enum VersionCommitter {
         try change.audit(
             "version.commit", actor: claim.submitter,
             [
-                "job": .integer(Int64(claim.id)), "kind": .string(claim.spec.kind.rawValue), "model": .string(model.text),
-                "base": claim.base.map { .string($0.description) } ?? .null, "version": .string(number.description),
+                "job": .integer(Int64(claim.id)), "kind": .string(claim.spec.kind.rawValue),
+                "model": .string(model.text),
+                "base": claim.base.map { .string($0.description) } ?? .null,
+                "version": .string(number.description),
                 "digest": .string(proposal.digest.hex), "manifest": .string(proposal.manifest.hex),
                 "gate": proposal.verdict.map { .bool($0.passed) } ?? .null,
                 "head_reason": headReason.map { .string($0) } ?? .null,
             ])
         if headReason == nil {
             let move = try ModelRow.moveHead(
-                model, from: claim.base, to: number, who: claim.submitter, why: "job \(claim.id)", job: claim.id,
+                model, from: claim.base, to: number, who: claim.submitter, why: "job \(claim.id)",
+                job: claim.id,
                 in: change)
             // The head was read in this very transaction.
-            guard move != nil else { throw DatabaseError(resultCode: .SQLITE_ABORT, message: "the head moved meanwhile") }
+            guard move != nil else {
+                throw DatabaseError(resultCode: .SQLITE_ABORT, message: "the head moved meanwhile")
+            }
         }
         // Last, so that whoever sees the job's end finds everything else in the log before it.
         guard try JobRow.apply(.commit, to: claim.id, epoch: claim.epoch, in: change) else {
             throw DatabaseError(resultCode: .SQLITE_ABORT, message: "the job was ended meanwhile")
         }
         try change.db.execute(
-            sql: "UPDATE job SET version = ?, digest = ?, head_moved = ?, head_reason = ?, gate = ? WHERE id = ?",
+            sql:
+                "UPDATE job SET version = ?, digest = ?, head_moved = ?, head_reason = ?, gate = ? WHERE id = ?",
             arguments: [
-                number.number, proposal.digest.hex, headReason == nil, headReason, try JSONColumn.text(proposal.verdict),
+                number.number, proposal.digest.hex, headReason == nil, headReason,
+                try JSONColumn.text(proposal.verdict),
                 claim.id,
             ])
         try JobEnd.store(proposal.result, of: claim.id, in: change)

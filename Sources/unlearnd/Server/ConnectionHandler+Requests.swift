@@ -19,11 +19,14 @@ extension ConnectionHandler {
     private func accept(_ id: RequestID, _ name: String, _ params: JSONValue) throws(RequestEnvelope.Fault) {
         do throws(RPCError) {
             guard pending[id] == nil, subscriptions[id] == nil else {
-                throw RPCError(.invalidRequest, "the id is in use by an earlier request of this connection", field: "id")
+                throw RPCError(
+                    .invalidRequest, "the id is in use by an earlier request of this connection", field: "id")
             }
             if name == Method.sessionHello.rawValue { return try hello(id, params) }
             guard isGreeted else {
-                throw RPCError(.notInitialized, "\(name.prefix(64)) came before session.hello", hint: "answer the greeting first")
+                throw RPCError(
+                    .notInitialized, "\(name.prefix(64)) came before session.hello",
+                    hint: "answer the greeting first")
             }
             guard let method = Method(rawValue: name) else { throw unknown(name) }
             guard peer.role >= method.role else {
@@ -46,14 +49,17 @@ extension ConnectionHandler {
     }
 
     private func hello(_ id: RequestID, _ params: JSONValue) throws(RPCError) {
-        guard !isGreeted else { throw RPCError(.invalidRequest, "session.hello was answered already", field: "method") }
+        guard !isGreeted else {
+            throw RPCError(.invalidRequest, "session.hello was answered already", field: "method")
+        }
         let hello = try Router.decode(SessionHelloParams.self, params)
         guard hello.protocol == ProtocolLimits.version else {
             return leave(
                 with: RPCError(
                     .unsupportedProtocol,
                     "version \(hello.protocol) of the protocol is not spoken here, only \(ProtocolLimits.version)",
-                    hint: "use an unlearnctl of the daemon's version, \(Software.version)", field: "protocol"), id: id)
+                    hint: "use an unlearnctl of the daemon's version, \(Software.version)", field: "protocol"),
+                id: id)
         }
         greet()
         let result = SessionHelloResult(
@@ -75,7 +81,8 @@ extension ConnectionHandler {
         let window = ProtocolLimits().inflight
         guard pending.values.count(where: { $0.isInBand == isInBand }) < window else {
             throw RPCError(
-                .tooManyInflight, "\(window) requests of this connection are in flight", hint: "wait for an answer first",
+                .tooManyInflight, "\(window) requests of this connection are in flight",
+                hint: "wait for an answer first",
                 retryAfter: 100)
         }
         let (bound, loop) = (self.bound, channel.eventLoop)
@@ -86,10 +93,12 @@ extension ConnectionHandler {
             await previous?.value
             let answer: [UInt8]
             if Task.isCancelled {
-                answer = RPCMessage.failure(id: id, RPCError(.requestCancelled, "the request was cancelled before it began"))
+                answer = RPCMessage.failure(
+                    id: id, RPCError(.requestCancelled, "the request was cancelled before it began"))
             } else if mutates {
                 // Once begun, a change is never abandoned half-way, whoever hangs up.
-                answer = await Task { await router.answer(method, id: id, params: params, session: session) }.value
+                answer = await Task { await router.answer(method, id: id, params: params, session: session) }
+                    .value
             } else {
                 answer = await router.answer(method, id: id, params: params, session: session)
             }
@@ -124,7 +133,8 @@ extension ConnectionHandler {
             do {
                 let subscription = try await control.subscribe(params)
                 defer { subscription.cancel() }
-                let start = SubscribeResult(sub: number, nextSeq: subscription.nextSeq, snapshot: subscription.snapshot)
+                let start = SubscribeResult(
+                    sub: number, nextSeq: subscription.nextSeq, snapshot: subscription.snapshot)
                 let line = Router.bounded(id, RPCMessage.result(id: id, try Router.encode(start)))
                 try await loop.flatSubmit { bound.value.sendPaced(line) }.get()
                 for try await event in subscription {

@@ -91,7 +91,9 @@ final class ConnectionHandler: ChannelInboundHandler {
                     .lineTooLong, "a line has at most \(ProtocolLimits().line) bytes",
                     hint: "send large data with blob.chunk or as a descriptor"))
         case .unfinished:
-            leave(with: RPCError(.parseError, "the input ended within a line", hint: "end each request with a line feed"))
+            leave(
+                with: RPCError(
+                    .parseError, "the input ended within a line", hint: "end each request with a line feed"))
         }
     }
 

@@ -22,7 +22,9 @@ final class ConnectionRegistry: Sendable {
     /// - Throws: `queue_full`, or `shutting_down`.
     func enter(_ peer: Peer, stop: @escaping @Sendable () -> Void) throws(RPCError) -> Int {
         let number: Int? = try state.withLock { state throws(RPCError) in
-            guard !state.isStopping else { throw RPCError(.shuttingDown, "the daemon is stopping", retryAfter: 2000) }
+            guard !state.isStopping else {
+                throw RPCError(.shuttingDown, "the daemon is stopping", retryAfter: 2000)
+            }
             let own = state.perUser[peer.uid, default: 0]
             guard state.live.count < limits.connections, own < limits.connectionsPerUser else { return nil }
             state.serial += 1
@@ -32,7 +34,8 @@ final class ConnectionRegistry: Sendable {
         }
         guard let number else {
             throw RPCError(
-                .queueFull, "too many connections: \(limits.connections) in all, \(limits.connectionsPerUser) of one user",
+                .queueFull,
+                "too many connections: \(limits.connections) in all, \(limits.connectionsPerUser) of one user",
                 hint: "close some", retryAfter: 1000)
         }
         return number

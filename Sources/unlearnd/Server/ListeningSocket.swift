@@ -18,14 +18,15 @@ final class ListeningSocket: Sendable {
     /// Binds and listens.
     ///
     /// The lock beside the socket says whether another daemon lives there; a socket without its lock is what a
-    /// killed daemon left, and is removed. The mode is set before the path exists, so nobody slips in.
+    /// killed daemon left, and is removed. At no moment may anybody connect who should not.
     /// - Parameters:
     ///   - type: `SOCK_STREAM` or `SOCK_SEQPACKET`.
     ///   - group: The group that may connect; `nil`: only the owner.
     ///   - isPublic: Whether a directory that has to be made lets others pass.
     init(path: String, type: __socket_type, group: UInt32?, isPublic: Bool) throws(Fault) {
         guard let address = UnixAddress(path), path.hasPrefix("/") else {
-            throw Fault(message: "\(path) cannot be the path of a socket", hint: "name another one with --socket")
+            throw Fault(
+                message: "\(path) cannot be the path of a socket", hint: "name another one with --socket")
         }
         try Self.makeDirectory(of: path, mode: isPublic ? 0o755 : 0o700)
         let lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -33,7 +34,8 @@ final class ListeningSocket: Sendable {
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
             throw Fault(
-                message: "another unlearnd listens on \(path)", hint: "stop it first, or name another one with --socket")
+                message: "another unlearnd listens on \(path)",
+                hint: "stop it first, or name another one with --socket")
         }
         var status = stat()
         if lstat(path, &status) == 0 {
@@ -49,10 +51,10 @@ final class ListeningSocket: Sendable {
             close(lock)
             throw Self.fault("no socket can be made")
         }
-        // On Linux the file gets the mode of the descriptor, less the umask.
-        guard fchmod(descriptor, group == nil ? 0o600 : 0o660) == 0,
-            address.withPointer({ bind(descriptor, $0, $1) }) == 0,
-            group.map({ lchown(path, uid_t.max, $0) == 0 || errno == EPERM }) ?? true,
+        // On Linux the file gets the mode of the descriptor, less the umask; the group is let in last.
+        guard fchmod(descriptor, 0o600) == 0, address.withPointer({ bind(descriptor, $0, $1) }) == 0,
+            group.map({ (lchown(path, uid_t.max, $0) == 0 || errno == EPERM) && chmod(path, 0o660) == 0 })
+                ?? true,
             listen(descriptor, 128) == 0
         else {
             let fault = Self.fault("the socket \(path) cannot be made")
@@ -75,10 +77,14 @@ final class ListeningSocket: Sendable {
     private static func makeDirectory(of path: String, mode: mode_t) throws(Fault) {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
         let directory = String(path[..<slash])
-        guard mkdir(directory, mode) != 0, errno != EEXIST else { return }
-        guard errno == ENOENT else { throw fault("\(directory) cannot be made") }
-        try makeDirectory(of: directory, mode: 0o755)
-        guard mkdir(directory, mode) == 0 || errno == EEXIST else { throw fault("\(directory) cannot be made") }
+        if mkdir(directory, 0o700) != 0 {
+            if errno == EEXIST { return }
+            guard errno == ENOENT else { throw fault("\(directory) cannot be made") }
+            try makeDirectory(of: directory, mode: 0o755)
+            guard mkdir(directory, 0o700) == 0 else { throw fault("\(directory) cannot be made") }
+        }
+        // Whatever the umask is.
+        guard chmod(directory, mode) == 0 else { throw fault("\(directory) cannot be opened to its users") }
     }
 
     private static func fault(_ what: String) -> Fault {

@@ -40,7 +40,9 @@ enum RequestEnvelope: Equatable, Sendable {
         guard object["jsonrpc"]?.stringValue == "2.0" else {
             throw fault("a request says \"jsonrpc\": \"2.0\"", "jsonrpc")
         }
-        guard let method = object["method"]?.stringValue else { throw fault("a request names its method", "method") }
+        guard let method = object["method"]?.stringValue else {
+            throw fault("a request names its method", "method")
+        }
         let params = object["params"] ?? .object(JSONObject())
         guard params.objectValue != nil else {
             throw fault("params must be an object, not \(params.kindName)", "params")
@@ -53,7 +55,9 @@ enum RequestEnvelope: Equatable, Sendable {
         }
         guard let id else {
             throw fault(
-                object["id"] == nil ? "a request needs an id" : "an id is a whole number from 0 or a string of at most 64 bytes",
+                object["id"] == nil
+                    ? "a request needs an id"
+                    : "an id is a whole number from 0 or a string of at most 64 bytes",
                 "id", hint: object["id"] == nil ? "only $/cancel has none" : nil)
         }
         return .request(id: id, method: method, params: params)

@@ -30,7 +30,8 @@ package struct RoleRules: Sendable {
     static func current(environment: [String: String]) -> RoleRules {
         RoleRules(
             owner: geteuid(),
-            isService: geteuid() == 0 || environment["INVOCATION_ID"] != nil && environment["STATE_DIRECTORY"] != nil,
+            isService: geteuid() == 0
+                || environment["INVOCATION_ID"] != nil && environment["STATE_DIRECTORY"] != nil,
             operatorGroup: groupNumber(operators))
     }
 
@@ -46,6 +47,7 @@ package struct RoleRules: Sendable {
         var entry = group()
         var found: UnsafeMutablePointer<group>?
         var buffer = [CChar](repeating: 0, count: 64 << 10)
-        return getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0 && found != nil ? entry.gr_gid : nil
+        return getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0 && found != nil
+            ? entry.gr_gid : nil
     }
 }

@@ -31,7 +31,9 @@ struct StandardErrorLog: LogHandler {
         // A message never becomes two lines, so that nobody can forge one.
         let text = "\(event.message)\(fields)".unicodeScalars
             .map { $0.value < 0x20 || $0.value == 0x7F ? " " : String($0) }.joined()
-        let line = toJournal ? "<\(Self.priority(event.level))>\(text)\n" : "\(Timestamp.now) \(event.level) \(text)\n"
+        let line =
+            toJournal
+            ? "<\(Self.priority(event.level))>\(text)\n" : "\(Timestamp.now) \(event.level) \(text)\n"
         Self.write(line)
     }
 

@@ -11,7 +11,9 @@ struct UnixAddress {
     /// `nil` for an empty path and for one that does not fit.
     init?(_ path: String) {
         let bytes = Array(path.utf8)
-        guard !bytes.isEmpty, bytes.count <= StandardPaths.longestSocketPath, !bytes.contains(0) else { return nil }
+        guard !bytes.isEmpty, bytes.count <= StandardPaths.longestSocketPath, !bytes.contains(0) else {
+            return nil
+        }
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         let isAbstract = bytes[0] == UInt8(ascii: "@")

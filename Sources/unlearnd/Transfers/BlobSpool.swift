@@ -56,7 +56,8 @@ actor BlobSpool {
     func begin(_ params: BlobBeginParams, uid: UInt32) throws(RPCError) -> BlobBeginResult {
         guard (1...limits.longest).contains(params.size) else {
             throw RPCError(
-                .invalidParams, "a dataset has 1 to \(limits.longest) bytes, not \(params.size)", field: "size")
+                .invalidParams, "a dataset has 1 to \(limits.longest) bytes, not \(params.size)",
+                field: "size")
         }
         expire()
         let own = uploads.filter { $0.value.uid == uid }
@@ -89,13 +90,15 @@ actor BlobSpool {
                 .badInput, "the next byte of the upload is \(upload.offset), not \(params.offset)",
                 hint: "blob.begin says where to go on", field: "offset")
         }
-        guard let data = Data(base64Encoded: params.data), !data.isEmpty, data.count <= ProtocolLimits().chunk else {
+        guard let data = Data(base64Encoded: params.data), !data.isEmpty, data.count <= ProtocolLimits().chunk
+        else {
             throw RPCError(
                 .badInput, "a chunk has 1 to \(ProtocolLimits().chunk) bytes in base 64", field: "data")
         }
         guard upload.offset + Int64(data.count) <= upload.size else {
             throw RPCError(
-                .badInput, "the chunk goes beyond the \(upload.size) bytes that were announced", field: "data")
+                .badInput, "the chunk goes beyond the \(upload.size) bytes that were announced", field: "data"
+            )
         }
         var done = 0
         while done < data.count {
@@ -125,7 +128,8 @@ actor BlobSpool {
         defer { Self.discard(upload) }
         guard Digest(bytes: Array(upload.hash.finalize())) == upload.sha256 else {
             throw RPCError(
-                .badInput, "the bytes do not have the SHA-256 that was announced", hint: "upload the text again")
+                .badInput, "the bytes do not have the SHA-256 that was announced",
+                hint: "upload the text again")
         }
         return try await answering {
             try await offloading {
@@ -155,7 +159,8 @@ actor BlobSpool {
     private func find(_ name: String, _ uid: UInt32) throws(RPCError) -> Upload {
         guard let upload = uploads[name], upload.uid == uid else {
             throw RPCError(
-                .notFound, "there is no open upload \(name.prefix(64))", hint: "uploads end with the daemon; begin anew")
+                .notFound, "there is no open upload \(name.prefix(64))",
+                hint: "uploads end with the daemon; begin anew")
         }
         return upload
     }

@@ -61,7 +61,9 @@ final class DescriptorServer: Service {
             var watched = [
                 pollfd(fd: wake.read, events: 0, revents: 0),
                 // A full house lets newcomers wait in the kernel's queue.
-                pollfd(fd: socket.descriptor, events: clients.count < Self.mostClients ? Int16(POLLIN) : 0, revents: 0),
+                pollfd(
+                    fd: socket.descriptor, events: clients.count < Self.mostClients ? Int16(POLLIN) : 0,
+                    revents: 0),
             ]
             watched += clients.map {
                 pollfd(fd: $0.descriptor, events: Int16($0.answer == nil ? POLLIN : POLLOUT), revents: 0)
@@ -104,7 +106,8 @@ final class DescriptorServer: Service {
             // Two, so that a packet with more than one is told from one that is right.
             var descriptors: [Int32] = [-1, -1]
             var (count, truncated): (Int32, Int32) = (0, 0)
-            let length = cl_receive(client.descriptor, &bytes, bytes.count, &descriptors, 2, &count, &truncated)
+            let length = cl_receive(
+                client.descriptor, &bytes, bytes.count, &descriptors, 2, &count, &truncated)
             let received = descriptors.prefix(Int(count))
             guard length > 0 else {
                 for descriptor in received { close(descriptor) }
@@ -119,15 +122,20 @@ final class DescriptorServer: Service {
         return sent > 0
     }
 
-    private func reply(to packet: [UInt8], _ received: ArraySlice<Int32>, _ isTruncated: Bool, uid: UInt32) -> [UInt8] {
+    private func reply(to packet: [UInt8], _ received: ArraySlice<Int32>, _ isTruncated: Bool, uid: UInt32)
+        -> [UInt8]
+    {
         var reply = DescriptorReply()
         do {
             guard !isTruncated, received.count == 1, let descriptor = received.first else {
                 throw RPCError(
-                    .invalidRequest, "a packet carries exactly one descriptor and at most \(Self.longestPacket) bytes")
+                    .invalidRequest,
+                    "a packet carries exactly one descriptor and at most \(Self.longestPacket) bytes")
             }
             let value: JSONValue
-            do { value = try StrictJSON.parse(packet, limits: .init(depth: 4, membersPerObject: 8, values: 16)) } catch {
+            do {
+                value = try StrictJSON.parse(packet, limits: .init(depth: 4, membersPerObject: 8, values: 16))
+            } catch {
                 throw RPCError(.parseError, "the packet is no JSON: \(error)")
             }
             reply.received = try transfers.accept(

@@ -43,7 +43,9 @@ package final class TransferTable: TransferSource {
 
     /// `transfer.open`: announces files.
     /// - Throws: `invalid_params` for unsuitable paths, `queue_full` when too much is open.
-    package func open(_ params: TransferOpenParams, uid: UInt32) throws(RPCError) -> (transfer: String, token: String) {
+    package func open(_ params: TransferOpenParams, uid: UInt32) throws(RPCError) -> (
+        transfer: String, token: String
+    ) {
         try check(params.files)
         expire()
         let (name, token) = (RandomToken.make(), RandomToken.make())
@@ -58,8 +60,10 @@ package final class TransferTable: TransferSource {
         }
         guard fits else {
             throw RPCError(
-                .queueFull, "too much is being transferred: \(limits.descriptors) files in all, "
-                    + "\(limits.perUser) transfers of one user", hint: "submit the jobs of the open transfers first",
+                .queueFull,
+                "too much is being transferred: \(limits.descriptors) files in all, "
+                    + "\(limits.perUser) transfers of one user",
+                hint: "submit the jobs of the open transfers first",
                 retryAfter: 5000)
         }
         return (name, token)
@@ -67,15 +71,19 @@ package final class TransferTable: TransferSource {
 
     /// Takes in one descriptor; the table owns it from then on, unless this throws.
     /// - Returns: How many descriptors the transfer has now.
-    package func accept(_ packet: DescriptorPacket, _ descriptor: Int32, uid: UInt32) throws(RPCError) -> Int {
+    package func accept(_ packet: DescriptorPacket, _ descriptor: Int32, uid: UInt32) throws(RPCError) -> Int
+    {
         let found = transfers.withLock { $0.first { $0.value.token == packet.token && $0.value.uid == uid } }
         // One message for all: who guesses a token learns nothing.
         guard let (name, transfer) = found else {
-            throw RPCError(.notFound, "no open transfer of this user has this token", hint: "open one with transfer.open")
+            throw RPCError(
+                .notFound, "no open transfer of this user has this token", hint: "open one with transfer.open"
+            )
         }
         guard transfer.files.indices.contains(packet.index) else {
             throw RPCError(
-                .invalidParams, "index \(packet.index) is not one of the transfer's \(transfer.files.count) files",
+                .invalidParams,
+                "index \(packet.index) is not one of the transfer's \(transfer.files.count) files",
                 field: "index")
         }
         try Self.check(descriptor, transfer.direction, transfer.files[packet.index])
@@ -84,7 +92,8 @@ package final class TransferTable: TransferSource {
                 throw RPCError(.notFound, "the transfer has ended meanwhile")
             }
             guard transfer.descriptors[packet.index] == nil else {
-                throw RPCError(.conflict, "file \(packet.index) of the transfer is there already", field: "index")
+                throw RPCError(
+                    .conflict, "file \(packet.index) of the transfer is there already", field: "index")
             }
             transfer.descriptors[packet.index] = descriptor
             transfer.received += 1
@@ -94,7 +103,9 @@ package final class TransferTable: TransferSource {
         }
     }
 
-    package func take(_ name: String, peer: Peer) async throws(RPCError) -> (files: [String], descriptors: [Int32]) {
+    package func take(_ name: String, peer: Peer) async throws(RPCError) -> (
+        files: [String], descriptors: [Int32]
+    ) {
         try transfers.withLock { transfers throws(RPCError) in
             guard let transfer = transfers[name], transfer.uid == peer.uid else {
                 throw RPCError(
@@ -104,7 +115,8 @@ package final class TransferTable: TransferSource {
             let descriptors = transfer.descriptors.compactMap(\.self)
             guard descriptors.count == transfer.files.count else {
                 throw RPCError(
-                    .conflict, "only \(descriptors.count) of the transfer's \(transfer.files.count) files have come",
+                    .conflict,
+                    "only \(descriptors.count) of the transfer's \(transfer.files.count) files have come",
                     hint: "send the others on the descriptor socket first")
             }
             transfers[name] = nil
@@ -132,7 +144,9 @@ package final class TransferTable: TransferSource {
 
     private func check(_ files: [String]) throws(RPCError) {
         guard (1...limits.files).contains(files.count) else {
-            throw RPCError(.invalidParams, "a transfer has 1 to \(limits.files) files, not \(files.count)", field: "files")
+            throw RPCError(
+                .invalidParams, "a transfer has 1 to \(limits.files) files, not \(files.count)",
+                field: "files")
         }
         guard Set(files).count == files.count else {
             throw RPCError(.invalidParams, "a transfer names each file once", field: "files")
@@ -140,7 +154,8 @@ package final class TransferTable: TransferSource {
         for (index, file) in files.enumerated() {
             let parts = file.split(separator: "/", omittingEmptySubsequences: false)
             let isPlain = parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
-            guard isPlain, file.utf8.count <= limits.path, file.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            guard isPlain, file.utf8.count <= limits.path, file.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+            else {
                 throw RPCError(
                     .invalidParams,
                     "a file's path is relative, without \"..\" and control characters, and has at most "
@@ -157,7 +172,8 @@ package final class TransferTable: TransferSource {
         let flags = fcntl(descriptor, F_GETFL)
         // Linux: O_PATH, a descriptor that can neither be read nor written.
         let isPathOnly = flags & 0o10000000 != 0
-        guard flags >= 0, !isPathOnly, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard flags >= 0, !isPathOnly, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG
+        else {
             throw RPCError(.badInput, "\(file): the descriptor is not an open regular file")
         }
         switch direction {
@@ -167,9 +183,12 @@ package final class TransferTable: TransferSource {
             }
         case .export:
             guard flags & O_ACCMODE != O_RDONLY, flags & O_APPEND == 0 else {
-                throw RPCError(.badInput, "\(file): the descriptor of an export is writable, without O_APPEND")
+                throw RPCError(
+                    .badInput, "\(file): the descriptor of an export is writable, without O_APPEND")
             }
-            guard status.st_size == 0 else { throw RPCError(.badInput, "\(file): the file of an export is empty") }
+            guard status.st_size == 0 else {
+                throw RPCError(.badInput, "\(file): the file of an export is empty")
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ final class JobRunner: Sendable {
     }
 
     init(
-        _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase, hub: EventHub,
+        _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase,
+        hub: EventHub,
         store: ObjectStore, logger: Logger
     ) {
         var claim = claim
@@ -46,7 +47,8 @@ final class JobRunner: Sendable {
         FailPoint.afterClaim.reach()
         let id = claim.id
         let last = try? await database.read { try LogRow.last(id, $0) }
-        let log = JobLog(job: id, model: claim.model, last: last ?? 0, database: database, hub: hub, logger: logger)
+        let log = JobLog(
+            job: id, model: claim.model, last: last ?? 0, database: database, hub: hub, logger: logger)
         let outcome = await work(log)
         await log.flush()
         await end(outcome, log)
@@ -65,10 +67,13 @@ final class JobRunner: Sendable {
                 JobFailure(.sourceGone, "the files of this job are no longer open", hint: "submit it again"))
         }
         do {
-            let end = try await launcher.run(claim.order, files, control) { try await self.handle($0, log) }
+            let end = try await launcher.run(claim.order, files, control) { message in
+                do { try await self.handle(message, log) } catch { throw Self.failure(error) }
+            }
             return interpret(end, log)
         } catch {
-            return .failed(error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
+            return .failed(
+                error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
         }
     }
 
@@ -82,7 +87,9 @@ final class JobRunner: Sendable {
         switch end.status {
         case .exited(let code): how = "exited with status \(code) without a result"
         case .signaled(let signal):
-            how = "was killed by signal \(signal)" + (signal == 9 ? "; too little memory is the usual reason" : "")
+            how =
+                "was killed by signal \(signal)"
+                + (signal == 9 ? "; too little memory is the usual reason" : "")
         }
         let words = lines.suffix(3).joined(separator: " | ").prefix(1000)
         return .failed(
@@ -96,7 +103,9 @@ final class JobRunner: Sendable {
         switch message {
         case .started(let environment):
             let blas = environment.coreType.map { ", OpenBLAS \($0)" } ?? ""
-            log.add("info", "worker started: kernels \(environment.kernels), \(environment.threads) threads\(blas)")
+            log.add(
+                "info",
+                "worker started: kernels \(environment.kernels), \(environment.threads) threads\(blas)")
         case .log(let level, let message): log.add(level, message)
         case .progress(let progress):
             if meter.admits(progress) { hub.publish(progress, job: id, model: model) }
@@ -135,7 +144,10 @@ final class JobRunner: Sendable {
         case .finished(let result) where claim.spec.kind.writesVersion:
             do {
                 let proposal = try VersionCommitter.propose(claim, result, store: store)
-                guard try await database.change({ try JobRow.apply(.beginCommit, to: claim.id, epoch: claim.epoch, in: $0) })
+                guard
+                    try await database.change({
+                        try JobRow.apply(.beginCommit, to: claim.id, epoch: claim.epoch, in: $0)
+                    })
                 else { return await giveUp(nil, log) }
                 FailPoint.beforeCommit.reach()
                 _ = try await database.change { try VersionCommitter.commit(claim, proposal, in: $0) }
@@ -159,7 +171,8 @@ final class JobRunner: Sendable {
         if let failure = error as? JobFailure { return failure }
         let described = RPCError(describing: error)
         return JobFailure(
-            described.kind == .storageFull ? .storage : .internal, "the result cannot be committed: \(described.message)",
+            described.kind == .storageFull ? .storage : .internal,
+            "the job cannot be recorded: \(described.message)",
             hint: described.hint ?? "retry the job; its objects are reused")
     }
 
@@ -176,8 +189,13 @@ final class JobRunner: Sendable {
         while true {
             do {
                 let hasFailed = try await database.change { change in
-                    if try JobRow.apply(.endCancelled, to: id, epoch: epoch, reason: "cancelled", in: change) { return false }
-                    if isShutdown, transfer == nil, try JobEnd.interrupt(id, epoch: epoch, in: change) { return false }
+                    if try JobRow.apply(.endCancelled, to: id, epoch: epoch, reason: "cancelled", in: change)
+                    {
+                        return false
+                    }
+                    if isShutdown, transfer == nil, try JobEnd.interrupt(id, epoch: epoch, in: change) {
+                        return false
+                    }
                     guard try JobEnd.fail(id, epoch: epoch, failure, in: change) else { return false }
                     try LogRow.append([line], to: id, in: change)
                     return true

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Cuts a stream of bytes into lines of bounded length.
-struct LineSplitter {
+package struct LineSplitter {
     /// A line is longer than allowed.
-    struct TooLong: Error {}
+    package struct TooLong: Error {}
 
     let limit: Int
     private var pending: [UInt8] = []
 
     /// A splitter for lines of at most `limit` bytes.
-    init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = limit }
 
     /// Takes more bytes and returns the lines that they complete, without their line feeds.
-    mutating func append(_ bytes: some Sequence<UInt8>) throws(TooLong) -> [[UInt8]] {
+    package mutating func append(_ bytes: some Sequence<UInt8>) throws(TooLong) -> [[UInt8]] {
         var lines: [[UInt8]] = []
         for byte in bytes {
             if byte == 0x0A {

@@ -65,7 +65,9 @@ final class WorkerChannel: Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                cl_send(copy, $0.baseAddress, $0.count, sent == 0 ? descriptors : [], sent == 0 ? Int32(descriptors.count) : 0)
+                cl_send(
+                    copy, $0.baseAddress, $0.count, sent == 0 ? descriptors : [],
+                    sent == 0 ? Int32(descriptors.count) : 0)
             }
             if count == -Int(EINTR) { continue }
             guard count > 0 else { return false }

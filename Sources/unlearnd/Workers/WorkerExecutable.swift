@@ -14,14 +14,17 @@ enum WorkerExecutable {
         guard count > 0 else { return nil }
         let path = String(decoding: buffer[..<count], as: UTF8.self)
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        return ["\(folder)/\(name)", "\(folder)/../libexec/unlearnd/\(name)", "\(folder)/../lib/unlearnd/\(name)"]
-            .first { access($0, X_OK) == 0 }
+        return [
+            "\(folder)/\(name)", "\(folder)/../libexec/unlearnd/\(name)", "\(folder)/../lib/unlearnd/\(name)",
+        ]
+        .first { access($0, X_OK) == 0 }
     }
 
     /// Built from nothing: what an operator's shell exports must not change results.
     static func environment(features: CPUFeatures = .current) -> [String: String] {
         var environment = [
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "OPENBLAS_NUM_THREADS": "1",
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+            "OPENBLAS_NUM_THREADS": "1",
         ]
         if let type = features.openBLASCoreType { environment["OPENBLAS_CORETYPE"] = type }
         // For tests that let a worker die at a certain place.

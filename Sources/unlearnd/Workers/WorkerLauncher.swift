@@ -56,7 +56,9 @@ struct WorkerLauncher: Sendable {
                 try channel.send(order, files)
                 try await Self.read(execution.standardOutput, handle)
             } catch {
-                fault = error as? JobFailure ?? JobFailure(.internal, "the worker's output cannot be used: \(error)")
+                fault =
+                    error as? JobFailure
+                    ?? JobFailure(.internal, "the worker's output cannot be used: \(error)")
                 control.kill()
             }
             // No more output means no more work: without input it exits, or is made to.
@@ -68,7 +70,8 @@ struct WorkerLauncher: Sendable {
             defer { reaper.cancel() }
             return (await errors, fault)
         }
-        return End(status: result.terminationStatus, errors: result.closureResult.0, fault: result.closureResult.1)
+        return End(
+            status: result.terminationStatus, errors: result.closureResult.0, fault: result.closureResult.1)
     }
 
     private static func read(
@@ -83,7 +86,9 @@ struct WorkerLauncher: Sendable {
             }
             for line in lines where !line.isEmpty {
                 let message: WorkerMessage
-                do { message = try StrictJSON.parse(line).decode(WorkerMessage.self, allowUnknown: true) } catch {
+                do {
+                    message = try StrictJSON.parse(line).decode(WorkerMessage.self, allowUnknown: true)
+                } catch {
                     throw JobFailure(.internal, "the worker sent a line that is no message: \(error)")
                 }
                 try await handle(message)

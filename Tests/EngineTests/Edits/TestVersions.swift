@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checkpoints
+import Engine
 import Foundation
 import Protocol
 
@@ -63,4 +64,9 @@ final class TestVersions {
     func version(_ made: CheckpointRewriter.Result) throws -> CheckpointReader {
         try CheckpointReader(store: store, manifestID: made.manifestID)
     }
+}
+
+extension Transformer {
+    /// A copy of all parameters: a pointer into them would not keep them alive.
+    var weights: [Float] { parameters.values(0..<parameters.count) }
 }
