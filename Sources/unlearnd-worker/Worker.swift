@@ -16,7 +16,7 @@ enum Worker {
         do {
             (order, descriptors) = try inbox.readOrder()
         } catch {
-            complain("no order can be read from standard input: \(error)")
+            complain("no order can be read from standard input: \(JobFailure(describing: error).message)")
             return ExitCode.usage.rawValue
         }
         do {

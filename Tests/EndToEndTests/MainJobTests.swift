@@ -34,8 +34,8 @@ struct MainJobTests {
         checkpoint.sideFiles["tokenizer_config.json"] = "{ \"odd\":  1 }\n"
         checkpoint.sideFiles["README.md"] = "# A model\n"
         let source = try imported(daemon, "m", checkpoint, shards: shards)
-        _ = try run(daemon, "model", "export", "m@v1", daemon.directory + "/out")
-        #expect(try directoryContents(source) == directoryContents(daemon.directory + "/out"))
+        _ = try run(daemon, "model", "export", "m@v1", daemon.directory + "/exported")
+        #expect(try directoryContents(source) == directoryContents(daemon.directory + "/exported"))
     }
 
     @Test func `equal chunks are stored once, and the status counts them`() throws {

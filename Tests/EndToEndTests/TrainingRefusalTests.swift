@@ -57,11 +57,11 @@ struct TrainingRefusalTests {
 
     @Test func `text without a tokenizer is refused`() throws {
         let daemon = try prepared()
-        _ = try daemon.ctl(["model", "export", "people", daemon.directory + "/out"])
+        _ = try daemon.ctl(["model", "export", "people", daemon.directory + "/exported"])
         for file in ["tokenizer.json", "tokenizer_config.json"] {
-            try FileManager.default.removeItem(atPath: "\(daemon.directory)/out/\(file)")
+            try FileManager.default.removeItem(atPath: "\(daemon.directory)/exported/\(file)")
         }
-        #expect(try daemon.ctl(["model", "import", "mute", daemon.directory + "/out"]).status == 0)
+        #expect(try daemon.ctl(["model", "import", "mute", daemon.directory + "/exported"]).status == 0)
         let output = try daemon.ctl([
             "submit", "evaluate", "--model", "mute", "--forget", daemon.directory + "/f.jsonl", "--wait",
         ])

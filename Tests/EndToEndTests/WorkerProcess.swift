@@ -36,7 +36,9 @@ final class WorkerProcess {
         let failure = posix_spawn(&pid, path, &actions, nil, &words, &variables)
         close(ends[1])
         try pipe.fileHandleForWriting.close()
-        guard failure == 0 else { throw TestFailure("\(path) does not start: \(String(cString: strerror(failure)))") }
+        guard failure == 0 else {
+            throw TestFailure("\(path) does not start: \(String(cString: strerror(failure)))")
+        }
         self.pid = pid
         try send(order + [0x0A], [])
         for start in stride(from: 0, to: descriptors.count, by: 64) {
@@ -55,7 +57,9 @@ final class WorkerProcess {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                cl_send(socket, $0.baseAddress, $0.count, sent == 0 ? descriptors : [], sent == 0 ? Int32(descriptors.count) : 0)
+                cl_send(
+                    socket, $0.baseAddress, $0.count, sent == 0 ? descriptors : [],
+                    sent == 0 ? Int32(descriptors.count) : 0)
             }
             guard count > 0 else { throw TestFailure("the worker does not take its order (\(count))") }
             sent += count

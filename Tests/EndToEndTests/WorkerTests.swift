@@ -25,13 +25,16 @@ final class WorkerTests {
     ) throws -> [UInt8] {
         var spec = JobSpec(kind: kind, model: VersionReference("m"), parameters: parameters)
         spec.seed = seed
-        var order = WorkerOrder(job: 7, spec: spec, store: state, lifeLock: state + "/workers.lock", threads: threads)
+        var order = WorkerOrder(
+            job: 7, spec: spec, store: state, lifeLock: state + "/workers.lock", threads: threads)
         change(&order)
         return try JSONValue(encoding: order).serialized()
     }
 
     /// Makes a model from the configuration.
-    private func create(seed: UInt64, threads: Int = 2, config: String = WorkerTests.config) throws -> Result<WorkerResult, JobFailure> {
+    private func create(seed: UInt64, threads: Int = 2, config: String = WorkerTests.config) throws -> Result<
+        WorkerResult, JobFailure
+    > {
         let path = "\(state)/\(UUID().uuidString)"
         try Data(config.utf8).write(to: URL(filePath: path))
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -52,7 +55,9 @@ final class WorkerTests {
             manifest: try #require(result.manifest), digest: try #require(result.digest))
     }
 
-    private func taskVector(scale: Double, _ base: WorkerResult, _ finetuned: WorkerResult, note: String? = nil) throws -> [UInt8] {
+    private func taskVector(
+        scale: Double, _ base: WorkerResult, _ finetuned: WorkerResult, note: String? = nil
+    ) throws -> [UInt8] {
         var parameters = JobParameters()
         parameters.scale = scale
         parameters.finetuned = VersionReference("m@v2")
@@ -68,7 +73,8 @@ final class WorkerTests {
         let second = try create(seed: 1, threads: 1).get()
         #expect(first.digest == second.digest && first.architecture == "GPT2LMHeadModel")
         #expect(try create(seed: 2).get().digest != first.digest)
-        let wrong = try create(seed: 1, config: #"{"architectures": ["GPT2LMHeadModel"], "n_embd": 16, "n_head": 3}"#)
+        let wrong = try create(
+            seed: 1, config: #"{"architectures": ["GPT2LMHeadModel"], "n_embd": 16, "n_head": 3}"#)
         guard case .failure(let failure) = wrong else { throw TestFailure("16 channels do not make 3 heads") }
         #expect(failure.kind == .badInput && failure.message.contains("n_embd"))
     }
@@ -78,14 +84,18 @@ final class WorkerTests {
         let finetuned = try create(seed: 2).get()
         let worker = try WorkerProcess(taskVector(scale: 0.5, base, finetuned))
         let snapshot = try worker.wait { if case .snapshot(let report) = $0 { report } else { nil } }
-        #expect(snapshot.digest == base.digest && snapshot.version.description == "v1" && snapshot.bytes == base.bytes)
+        #expect(
+            snapshot.digest == base.digest && snapshot.version.description == "v1"
+                && snapshot.bytes == base.bytes)
         try worker.send(.proceed)
         let result = try worker.outcome().get()
         #expect(result.bytes == base.bytes && result.digest != base.digest)
         #expect(result.result?["changed_tensors"]?.integerValue ?? 0 > 0)
         #expect(worker.exitStatus() == 0)
         // The same again, asked for in other words, is the same manifest: nothing in it differs the next time.
-        #expect(try WorkerProcess(taskVector(scale: 0.5, base, finetuned, note: "again")).outcome().get().manifest == result.manifest)
+        #expect(
+            try WorkerProcess(taskVector(scale: 0.5, base, finetuned, note: "again")).outcome().get().manifest
+                == result.manifest)
         let other = try WorkerProcess(taskVector(scale: 0.25, base, finetuned)).outcome().get()
         #expect(other.digest != result.digest)
         // The whole difference gives the base's mirror image; taken from itself it is nothing.
@@ -127,7 +137,9 @@ final class WorkerTests {
         for environment in [[:], hostile] {
             let worker = try WorkerProcess(order(.generate), environment: environment)
             reports.append(try worker.wait { if case .started(let report) = $0 { report } else { nil } })
-            guard case .failure(let failure) = try worker.outcome() else { throw TestFailure("there is no prompt") }
+            guard case .failure(let failure) = try worker.outcome() else {
+                throw TestFailure("there is no prompt")
+            }
             #expect(failure.kind == .badInput)
         }
         #expect(reports[0] == reports[1] && reports[0].coreType != nil && reports[0].threads == 2)
@@ -139,12 +151,15 @@ final class WorkerTests {
         let objects = state + "/objects"
         let paths = try FileManager.default.subpathsOfDirectory(atPath: objects).map { objects + "/" + $0 }
         // The weights' object is the largest file; which model's it is does not matter.
-        let files = try paths.filter { $0.utf8.count > objects.utf8.count + 64 }.map { (path: $0, size: try size($0)) }
+        let files = try paths.filter { $0.utf8.count > objects.utf8.count + 64 }.map {
+            (path: $0, size: try size($0))
+        }
         let largest = try #require(files.max { $0.size < $1.size }).path
         chmod(largest, 0o600)
         let file = try #require(FileHandle(forUpdatingAtPath: largest))
         try file.seek(toOffset: UInt64(size(largest)) / 2)
-        let byte = try #require(file.read(upToCount: 1))
+        let read = try file.read(upToCount: 1)
+        let byte = try #require(read)
         try file.seek(toOffset: UInt64(size(largest)) / 2)
         try file.write(contentsOf: [byte[0] ^ 1])
         try file.close()

@@ -22,7 +22,7 @@ struct CommitTests {
         let types = try await world.events(of: job).map(\.type)
         #expect(types == [.submitted, .state, .snapshot, .edit, .state, .version, .head, .state])
         let detail = try await world.control.model(try World.reference("m").model)
-        #expect(detail.summary.head == VersionNumber(2) && detail.versions.count == 2)
+        #expect(detail.summary.head == VersionNumber(2) && detail.history.count == 2)
         #expect(detail.moves.map(\.to) == [VersionNumber(1), VersionNumber(2)])
         #expect(detail.moves.last?.why == "job \(job)")
         #expect(detail.files.map(\.path) == ["config.json", "model.safetensors"])

@@ -38,7 +38,8 @@ package struct TaskVector: Sendable {
     /// - Throws: ``EngineError``: `.tensorMismatch` for a floating-point tensor that one of them lacks or that has
     ///   another shape, `.unsupportedModel` for a type without arithmetic.
     package init(
-        target: Manifest, finetuned: CheckpointReader, base: CheckpointReader?, scale: Double, level: Int32? = nil
+        target: Manifest, finetuned: CheckpointReader, base: CheckpointReader?, scale: Double,
+        level: Int32? = nil
     ) throws(EngineError) {
         self.scale = scale
         self.finetuned = finetuned
@@ -47,15 +48,19 @@ package struct TaskVector: Sendable {
         var operands: [String: Operands] = [:]
         for tensor in target.tensors where Self.takesPart(tensor.dtype) {
             let other = try Self.partner(of: tensor, in: finetuned, "fine-tuned")
-            let origin = try base.map { reader throws(EngineError) in try Self.partner(of: tensor, in: reader, "base") }
+            let origin = try base.map { reader throws(EngineError) in
+                try Self.partner(of: tensor, in: reader, "base")
+            }
             operands[tensor.name] = Operands(
                 type: try Self.type(of: tensor, "target"), finetuned: other,
                 finetunedType: try Self.type(of: other, "fine-tuned version"), base: origin,
-                baseType: try origin.map { tensor throws(EngineError) in try Self.type(of: tensor, "base") } ?? 0)
+                baseType: try origin.map { tensor throws(EngineError) in try Self.type(of: tensor, "base") }
+                    ?? 0)
         }
         // What only the fine-tuned version has would be dropped from the direction without a word.
         let known = Set(target.tensors.map(\.name))
-        for tensor in finetuned.manifest.tensors where Self.takesPart(tensor.dtype) && !known.contains(tensor.name) {
+        for tensor in finetuned.manifest.tensors
+        where Self.takesPart(tensor.dtype) && !known.contains(tensor.name) {
             throw Self.mismatch(
                 "the fine-tuned version has the tensor \(tensor.name), which the target lacks")
         }
@@ -75,7 +80,8 @@ package struct TaskVector: Sendable {
         let count = bytes.count / width
         let step = min(count, Self.piece / max(width, otherWidth, baseWidth))
         guard step > 0 else { return false }
-        let space = UnsafeMutableRawBufferPointer.allocate(byteCount: step * (otherWidth + baseWidth), alignment: 64)
+        let space = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: step * (otherWidth + baseWidth), alignment: 64)
         defer { space.deallocate() }
         for start in stride(from: 0, to: count, by: step) {
             let elements = first + start..<first + min(start + step, count)
@@ -83,13 +89,15 @@ package struct TaskVector: Sendable {
             try finetuned.read(operands.finetuned, bytes: elements.scaled(by: otherWidth), into: other)
             var origin: UnsafeMutableRawBufferPointer?
             if let base, let tensor = operands.base {
-                let part = UnsafeMutableRawBufferPointer(rebasing: space[other.count...].prefix(elements.count * baseWidth))
+                let part = UnsafeMutableRawBufferPointer(
+                    rebasing: space[other.count...].prefix(elements.count * baseWidth))
                 try base.read(tensor, bytes: elements.scaled(by: baseWidth), into: part)
                 origin = part
             }
             guard let target = bytes.baseAddress, let otherStart = other.baseAddress else { return false }
             ck_task_vector(
-                level, operands.type, target + start * width, operands.finetunedType, otherStart, operands.baseType,
+                level, operands.type, target + start * width, operands.finetunedType, otherStart,
+                operands.baseType,
                 origin.flatMap { UnsafeRawPointer($0.baseAddress) }, elements.count, scale)
         }
         return true
@@ -106,7 +114,8 @@ package struct TaskVector: Sendable {
         }
         guard other.shape == tensor.shape else {
             throw mismatch(
-                "the tensor \(tensor.name) has the shape \(other.shape) in the \(role) version and \(tensor.shape) in the target")
+                "the tensor \(tensor.name) has the shape \(other.shape) in the \(role) version and \(tensor.shape) in the target"
+            )
         }
         return other
     }
@@ -128,7 +137,9 @@ package struct TaskVector: Sendable {
     private static func mismatch(_ message: String) -> EngineError {
         EngineError(
             .tensorMismatch, message,
-            hint: "Give versions of one architecture with the same tensor names; --base names the one that was fine-tuned.")
+            hint:
+                "Give versions of one architecture with the same tensor names; --base names the one that was fine-tuned."
+        )
     }
 }
 

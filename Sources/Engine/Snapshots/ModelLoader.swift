@@ -94,18 +94,23 @@ package enum ModelLoader {
 
         /// Reads and converts; returns how many values are not finite.
         func load(
-            _ reader: CheckpointReader, into values: UnsafeMutablePointer<Float>, _ kernels: UnsafePointer<ck_kernels>
+            _ reader: CheckpointReader, into values: UnsafeMutablePointer<Float>,
+            _ kernels: UnsafePointer<ck_kernels>
         ) throws -> Int {
             let width = tensor.dtype.bits / 8
             let range = first * width..<(first + count) * width
             if tensor.dtype == .f32 {
-                try reader.read(tensor, bytes: range, into: UnsafeMutableRawBufferPointer(start: values, count: range.count))
+                try reader.read(
+                    tensor, bytes: range,
+                    into: UnsafeMutableRawBufferPointer(start: values, count: range.count))
             } else {
                 let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 64)
                 defer { raw.deallocate() }
                 try reader.read(tensor, bytes: range, into: raw)
                 if tensor.dtype == .f64 {
-                    for (index, value) in raw.bindMemory(to: Double.self).enumerated() { values[index] = Float(value) }
+                    for (index, value) in raw.bindMemory(to: Double.self).enumerated() {
+                        values[index] = Float(value)
+                    }
                 } else if let source = raw.bindMemory(to: UInt16.self).baseAddress {
                     let convert = tensor.dtype == .f16 ? kernels.pointee.from_f16 : kernels.pointee.from_bf16
                     convert(values, source, count)

@@ -35,7 +35,8 @@ package struct Evaluator {
     /// - Parameter progress: Called with examples done and in all; throwing cancels.
     /// - Throws: ``EngineError``; what `progress` throws.
     package func figures(
-        _ sets: Sets, accuracy: AccuracyUnit, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+        _ sets: Sets, accuracy: AccuracyUnit,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> EvaluationFigures {
         var done = 0
         let total = sets.count
@@ -48,13 +49,15 @@ package struct Evaluator {
         }
         try progress(0, total)
         return EvaluationFigures(
-            forget: try scores(sets.forget), retain: try scores(sets.retain), holdout: try scores(sets.holdout),
+            forget: try scores(sets.forget), retain: try scores(sets.retain),
+            holdout: try scores(sets.holdout),
             accuracy: accuracy)
     }
 
     /// The score of each row of a set, in order.
     /// - Parameter progress: Called with the number of examples that were scored since the last call.
-    package func scores(_ examples: [Example], progress: (Int) throws -> Void = { _ in }) throws -> [RowScore] {
+    package func scores(_ examples: [Example], progress: (Int) throws -> Void = { _ in }) throws -> [RowScore]
+    {
         var scores = [RowScore](repeating: RowScore(nll: 0, tokens: 0, correct: 0), count: examples.count)
         for (rows, batch) in Batcher.byLength(examples, batchSize: batchSize) {
             for (row, positions) in zip(rows, try model.score(batch)) {

@@ -72,7 +72,8 @@ package struct Trainer {
         self.settings = settings
         gradients = try model.makeBuffer()
         optimizer = try AdamW(
-            count: model.table.count, rates: AdamW.Rates(learningRate: settings.learningRate), context: model.context)
+            count: model.table.count, rates: AdamW.Rates(learningRate: settings.learningRate),
+            context: model.context)
         if settings.retainLoss == .kl, case .pairs = data {
             let copy = try model.makeBuffer()
             copy.base.update(from: model.parameters.base, count: copy.count)
@@ -116,7 +117,8 @@ package struct Trainer {
                 sums.add(loss, losses)
                 try report(
                     Step(
-                        number: outcome.steps, total: total, epoch: epoch + 1, loss: loss, forgetLoss: losses.forget,
+                        number: outcome.steps, total: total, epoch: epoch + 1, loss: loss,
+                        forgetLoss: losses.forget,
                         retainLoss: losses.retain))
             }
             if sums.steps > 0 {

@@ -12,15 +12,18 @@ package enum TrainingMemory {
     ///   - length: Tokens of the longest row.
     ///   - keepsBase: Whether the weights at the beginning are kept (`kl`).
     package static func predict(
-        _ configuration: ModelConfiguration, batch: Int, length: Int, threads: Int = 2, keepsBase: Bool = false
+        _ configuration: ModelConfiguration, batch: Int, length: Int, threads: Int = 2,
+        keepsBase: Bool = false
     ) throws(EngineError) -> Int {
         let values = try ModelLayout(configuration).table.count
         let c = configuration
         let tokens = batch * length
         let perBlock =
-            4 * c.hiddenSize + c.qkvWidth + c.attentionWidth + c.heads + c.preactivationWidth + c.intermediateSize + 4
+            4 * c.hiddenSize + c.qkvWidth + c.attentionWidth + c.heads + c.preactivationWidth
+            + c.intermediateSize + 4
         let gradients =
-            2 * c.hiddenSize + max(c.intermediateSize, c.attentionWidth) + max(c.preactivationWidth, c.qkvWidth)
+            2 * c.hiddenSize + max(c.intermediateSize, c.attentionWidth)
+            + max(c.preactivationWidth, c.qkvWidth)
         let scored = 3 * c.hiddenSize + 2
         let activations = tokens * (c.layers * perBlock + c.hiddenSize + gradients + scored)
         let logits = 2 * min(tokens * c.vocabularySize, max(1 << 24, 32 * c.vocabularySize))

@@ -21,7 +21,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var pairing: Pairing?
     /// How the retain set holds the model (`ascent`); default `nll`.
     package var retainLoss: RetainLoss?
-    /// Stop when the mean forget loss of the latest steps has risen to this, nats per token (`ascent`).
+    /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (`ascent`).
     package var maxForgetLoss: Double?
     /// Arithmetic of the training; `f32`.
     package var precision: Precision?

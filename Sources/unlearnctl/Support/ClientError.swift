@@ -12,6 +12,8 @@ struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     var message: String
     /// What to do about it.
     var hint: String?
+    /// The daemon's own words, where it was the daemon that refused.
+    private(set) var answer: RPCError?
 
     /// A reason from its parts.
     init(_ status: Status, _ message: String, hint: String? = nil) {
@@ -25,6 +27,7 @@ struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
         var message = error.message
         if error.kind == .methodNotFound { message += " (the daemon is older than this client)" }
         self.init(error.kind.exitCode, message, hint: error.hint)
+        answer = error
     }
 
     /// A fault of a dataset's form.

@@ -36,7 +36,8 @@ enum Bench {
         let context = try ComputeContext(threads: arguments.threads)
         let environment = context.environment
         let version = environment.blasBuild.split(separator: " ").dropFirst().first ?? ""
-        emit(["kernels": .string("OpenBLAS \(environment.blasCore) (\(version)), \(environment.kernelLevel)")])
+        emit(["kernels": .string("OpenBLAS \(environment.blasCore) (\(version)), \(environment.kernelLevel)")]
+        )
         let model = try Transformer(try ModelConfiguration(json: Array(config.utf8)), context: context)
         ParameterInitializer.fill(model.parameters, model.table, seed: 1, context: context)
         // As many rows as steps need, so that an epoch is one pass and every step has full batches.

@@ -40,7 +40,8 @@ final class Inbox: Sendable {
             if let order {
                 let files = order.files?.count ?? 0
                 guard order.descriptors == files else {
-                    throw JobFailure(.internal, "the order has \(order.descriptors) descriptors for \(files) files")
+                    throw JobFailure(
+                        .internal, "the order has \(order.descriptors) descriptors for \(files) files")
                 }
                 if descriptors.count == files { return (order, descriptors) }
                 guard descriptors.count < files else {
@@ -135,7 +136,9 @@ final class Inbox: Sendable {
             })
         if received == -Int(ENOTSOCK) {
             state.withLock { $0.isSocket = false }
-            repeat { received = bytes.withUnsafeMutableBytes { read(0, $0.baseAddress, $0.count) } } while received < 0
+            repeat {
+                received = bytes.withUnsafeMutableBytes { read(0, $0.baseAddress, $0.count) }
+            } while received < 0
                 && errno == EINTR
         }
         guard truncated == 0 else { throw JobFailure(.internal, "descriptors were lost on the way") }

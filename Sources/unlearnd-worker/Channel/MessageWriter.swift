@@ -26,7 +26,8 @@ final class MessageWriter: Sendable {
         let line = try JSONValue(encoding: message).serialized() + [0x0A]
         guard line.count <= Self.longestLine else {
             throw JobFailure(
-                .unsupported, "the answer has \(line.count) bytes, more than the \(Self.longestLine) of one message",
+                .unsupported,
+                "the answer has \(line.count) bytes, more than the \(Self.longestLine) of one message",
                 hint: "ask for less at once")
         }
         try descriptor.withLock { descriptor in
@@ -35,7 +36,8 @@ final class MessageWriter: Sendable {
                 let count = line[sent...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
                 if count < 0 && errno == EINTR { continue }
                 guard count > 0 else {
-                    throw JobFailure(.internal, "the daemon does not listen: \(String(cString: strerror(errno)))")
+                    throw JobFailure(
+                        .internal, "the daemon does not listen: \(String(cString: strerror(errno)))")
                 }
                 sent += count
             }

@@ -15,7 +15,8 @@ struct AscentJob {
         let defaults = Trainer.Settings()
         let settings = Trainer.Settings(
             epochs: parameters.epochs ?? defaults.epochs,
-            learningRate: parameters.learningRate ?? defaults.learningRate, alpha: parameters.alpha ?? defaults.alpha,
+            learningRate: parameters.learningRate ?? defaults.learningRate,
+            alpha: parameters.alpha ?? defaults.alpha,
             retainLoss: parameters.retainLoss ?? defaults.retainLoss, maxForgetLoss: parameters.maxForgetLoss)
         guard let forget = job.sets.forget else {
             throw JobFailure(.badInput, "ascent has no forget set", hint: "give --forget")

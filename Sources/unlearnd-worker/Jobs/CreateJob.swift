@@ -16,14 +16,18 @@ struct CreateJob {
         guard let config = given["config.json"] else {
             throw JobFailure(.badInput, "no config.json was given", hint: "name it with --config")
         }
-        if let weights = given.keys.sorted().first(where: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".index.json") }) {
+        if let weights = given.keys.sorted().first(where: {
+            $0.hasSuffix(".safetensors") || $0.hasSuffix(".index.json")
+        }) {
             throw JobFailure(
-                .badInput, "\(weights) was given, but a new model's weights are made", hint: "import existing weights")
+                .badInput, "\(weights) was given, but a new model's weights are made",
+                hint: "import existing weights")
         }
         let configuration = try ModelConfiguration(json: try read(config, "config.json"))
         try checkTokenizer(given, configuration)
         let model = try Transformer(configuration, context: context.compute)
-        ParameterInitializer.fill(model.parameters, model.table, seed: context.spec.seed ?? 0, context: context.compute)
+        ParameterInitializer.fill(
+            model.parameters, model.table, seed: context.spec.seed ?? 0, context: context.compute)
         try context.checkCancelled()
 
         let weights = try temporaryFile()
@@ -43,7 +47,9 @@ struct CreateJob {
         ) { try phase.update($0, of: $1) }
         for warning in made.warnings { try context.send(.warning(warning)) }
         var result = try WorkerResult(imported: made, store: context.store)
-        result.result = ["parameters": .integer(Int64(size)), "tensors": .integer(Int64(made.manifest.tensors.count))]
+        result.result = [
+            "parameters": .integer(Int64(size)), "tensors": .integer(Int64(made.manifest.tensors.count)),
+        ]
         return result
     }
 
@@ -80,7 +86,8 @@ struct CreateJob {
     }
 
     private func failed(_ what: String) -> JobFailure {
-        JobFailure(.storage, "cannot \(what) the new weights in the store: \(String(cString: strerror(errno)))")
+        JobFailure(
+            .storage, "cannot \(what) the new weights in the store: \(String(cString: strerror(errno)))")
     }
 
     private func read(_ descriptor: Int32, _ name: String) throws -> [UInt8] {
@@ -92,8 +99,12 @@ struct CreateJob {
         var bytes = [UInt8](repeating: 0, count: size)
         var done = 0
         while done < size {
-            let count = bytes[done...].withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, off_t(done)) }
-            guard count > 0 else { throw JobFailure(.badInput, "\(name) cannot be read, or became shorter meanwhile") }
+            let count = bytes[done...].withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress, $0.count, off_t(done))
+            }
+            guard count > 0 else {
+                throw JobFailure(.badInput, "\(name) cannot be read, or became shorter meanwhile")
+            }
             done += count
         }
         return bytes

@@ -27,7 +27,8 @@ struct EvaluateJob {
     }
 
     private func measure(
-        _ measurement: inout Measurement, _ files: VersionFiles, _ configuration: ModelConfiguration, _ sets: Evaluator.Sets
+        _ measurement: inout Measurement, _ files: VersionFiles, _ configuration: ModelConfiguration,
+        _ sets: Evaluator.Sets
     ) throws {
         let (model, _) = try files.model(configuration, context)
         try measurement.after(model, sets)

@@ -18,7 +18,8 @@ struct ExportJob {
             let missing = wanted.subtracting(names).sorted().first.map { "\($0) is missing" }
             let surplus = Set(names).subtracting(wanted).sorted().first.map { "\($0) is none of its files" }
             throw JobFailure(
-                .badInput, "the version cannot be written to these files: \(missing ?? surplus ?? "a name is there twice")",
+                .badInput,
+                "the version cannot be written to these files: \(missing ?? surplus ?? "a name is there twice")",
                 hint: "open exactly the files that the version has")
         }
         let total = reader.manifest.size
@@ -27,15 +28,18 @@ struct ExportJob {
         var files: [JSONValue] = []
         for (name, descriptor) in zip(names, context.descriptors) {
             guard let index = reader.file(name) else {
-                throw JobFailure(.badInput, "the version has no file \(name)", hint: "open exactly the version's files")
+                throw JobFailure(
+                    .badInput, "the version has no file \(name)", hint: "open exactly the version's files")
             }
-            try CheckpointExporter.write(file: index, of: reader, to: descriptor, threads: context.threads) { done, _ in
+            try CheckpointExporter.write(file: index, of: reader, to: descriptor, threads: context.threads) {
+                done, _ in
                 try phase.update(written + done, of: total)
             }
             let file = reader.manifest.files[index]
             written += file.size
             files.append([
-                "path": .string(file.path), "size": .integer(Int64(file.size)), "sha256": .string(file.sha256.hex),
+                "path": .string(file.path), "size": .integer(Int64(file.size)),
+                "sha256": .string(file.sha256.hex),
             ])
         }
         var result = WorkerResult()

@@ -10,7 +10,9 @@ struct GenerateJob {
     init(_ context: JobContext) { self.context = context }
 
     func run() throws -> WorkerResult {
-        guard let prompt = context.parameters.prompt else { throw JobFailure(.badInput, "no prompt was given") }
+        guard let prompt = context.parameters.prompt else {
+            throw JobFailure(.badInput, "no prompt was given")
+        }
         let files = VersionFiles(reader: try context.reader(context.order.base, "model's"))
         let configuration = try files.configuration()
         let tokenizer = try files.requiredTokenizer()
@@ -30,7 +32,8 @@ struct GenerateJob {
             }.ending
         } catch is EndOfText {}
         guard ending != .notANumber else {
-            throw JobFailure(.badInput, "the model's output is not a number", hint: "choose a version with sound weights")
+            throw JobFailure(
+                .badInput, "the model's output is not a number", hint: "choose a version with sound weights")
         }
         var result = WorkerResult()
         result.result = [

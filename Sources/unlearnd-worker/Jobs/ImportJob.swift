@@ -12,11 +12,14 @@ struct ImportJob {
 
     func run() throws -> WorkerResult {
         let names = context.order.files ?? []
-        guard !names.isEmpty else { throw JobFailure(.sourceGone, "the order brings no files", hint: "import again") }
+        guard !names.isEmpty else {
+            throw JobFailure(.sourceGone, "the order brings no files", hint: "import again")
+        }
         let files = zip(names, context.descriptors).map { ImportFile(path: $0, descriptor: $1) }
         let phase = context.phase("import", unit: "bytes")
         let made = try CheckpointImporter.import(
-            files: files, store: context.store, skipOtherWeights: context.parameters.skipOtherWeights ?? false,
+            files: files, store: context.store,
+            skipOtherWeights: context.parameters.skipOtherWeights ?? false,
             threads: context.threads, provenance: try context.provenance()
         ) { try phase.update($0, of: $1) }
         for warning in made.warnings { try context.send(.warning(warning)) }
@@ -31,7 +34,8 @@ extension WorkerResult {
         let reader = try CheckpointReader(store: store, manifestID: made.manifestID)
         architecture = VersionFiles.architecture(try reader.readFile("config.json"))
         result = [
-            "files": .integer(Int64(made.manifest.files.count)), "tensors": .integer(Int64(made.manifest.tensors.count)),
+            "files": .integer(Int64(made.manifest.files.count)),
+            "tensors": .integer(Int64(made.manifest.tensors.count)),
             "new_objects": .integer(Int64(made.newObjects)),
         ]
     }

@@ -36,12 +36,16 @@ struct TaskVectorJob {
 
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
-            base: target, threads: min(context.threads, Self.mostThreads), provenance: try context.provenance(),
-            parent: target.manifestID, progress: { try phase.update($0, of: $1) }, transform: { try edit.edit($0, $1) })
-        var result = try WorkerResult(edited: made, noOp: "the fine-tuned version and its base are the same, or the scale is 0")
+            base: target, threads: min(context.threads, Self.mostThreads),
+            provenance: try context.provenance(),
+            parent: target.manifestID, progress: { try phase.update($0, of: $1) },
+            transform: { try edit.edit($0, $1) })
+        var result = try WorkerResult(
+            edited: made, noOp: "the fine-tuned version and its base are the same, or the scale is 0")
 
         if measurement != nil {
-            let written = VersionFiles(reader: try CheckpointReader(store: context.store, manifestID: made.manifestID))
+            let written = VersionFiles(
+                reader: try CheckpointReader(store: context.store, manifestID: made.manifestID))
             let (model, _) = try written.model(try written.configuration(), context)
             try measurement?.after(model, sets)
         }

@@ -27,7 +27,8 @@ struct TrainingJob {
     /// The batches of one set.
     func batcher(_ examples: [Example], _ stream: DataStream) -> Batcher {
         Batcher(
-            examples: examples, batchSize: max(1, context.parameters.batchSize ?? 4), seed: context.spec.seed ?? 0,
+            examples: examples, batchSize: max(1, context.parameters.batchSize ?? 4),
+            seed: context.spec.seed ?? 0,
             stream: stream, shuffle: context.parameters.shuffle ?? true)
     }
 
@@ -44,7 +45,8 @@ struct TrainingJob {
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
-            base: base, threads: context.threads, provenance: try context.provenance(), parent: base.manifestID,
+            base: base, threads: context.threads, provenance: try context.provenance(),
+            parent: base.manifestID,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         let capped = outcome.steps == 0 && outcome.cappedAt != nil
         var result = try WorkerResult(
@@ -61,7 +63,8 @@ struct TrainingJob {
 
         if measurement != nil {
             // What is measured is what is committed: the rounded values, read back.
-            let written = VersionFiles(reader: try CheckpointReader(store: context.store, manifestID: made.manifestID))
+            let written = VersionFiles(
+                reader: try CheckpointReader(store: context.store, manifestID: made.manifestID))
             _ = try written.load(into: model, context)
             try measurement?.after(model, sets)
         }
@@ -71,7 +74,9 @@ struct TrainingJob {
     }
 
     /// Gradients and moments live only as long as this runs.
-    private func train(_ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings) throws -> Trainer.Outcome {
+    private func train(_ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings) throws
+        -> Trainer.Outcome
+    {
         let phase = context.phase("edit", unit: "steps")
         let total = settings.epochs * data.stepsPerEpoch
         try phase.update(0, of: total)
@@ -97,7 +102,8 @@ struct TrainingJob {
             keepsBase: settings.retainLoss == .kl)
         if let installed = PeakMemory.installed, Int64(predicted) > installed {
             throw JobFailure(
-                .memory, "training needs about \(predicted >> 20) MiB; this machine has \(installed >> 20) MiB",
+                .memory,
+                "training needs about \(predicted >> 20) MiB; this machine has \(installed >> 20) MiB",
                 hint: "lower --batch-size or --max-length")
         }
     }

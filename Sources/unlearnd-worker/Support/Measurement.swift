@@ -39,7 +39,9 @@ struct Measurement {
         report.reference = try figures(model, sets, .reference)
     }
 
-    private func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws -> EvaluationFigures {
+    private func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws
+        -> EvaluationFigures
+    {
         let phase = context.phase("evaluate-\(role.rawValue)", unit: "rows")
         let figures = try Evaluator(model).figures(sets, accuracy: context.parameters.accuracy ?? .token) {
             try phase.update($0, of: $1)

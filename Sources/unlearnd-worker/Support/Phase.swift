@@ -32,7 +32,8 @@ final class Phase {
         try context.send(
             .progress(
                 JobProgress(
-                    phase: name, done: Double(done), total: total.map(Double.init), unit: unit, rate: rate, eta: eta,
+                    phase: name, done: Double(done), total: total.map(Double.init), unit: unit, rate: rate,
+                    eta: eta,
                     figures: figures)))
     }
 }

@@ -23,11 +23,14 @@ struct RowSets {
     /// The examples that the rows are for one version, by its tokenizer and its context.
     ///
     /// The tokenizer is opened only if a row is text.
-    func examples(_ files: VersionFiles, _ configuration: ModelConfiguration, _ parameters: JobParameters) throws -> Evaluator.Sets {
+    func examples(_ files: VersionFiles, _ configuration: ModelConfiguration, _ parameters: JobParameters)
+        throws -> Evaluator.Sets
+    {
         let all = [forget, retain, holdout].compactMap { $0 }.joined()
         let needsTokenizer = all.contains { if case .inputIDs = $0.content { false } else { true } }
         let builder = try ExampleBuilder(
-            tokenizer: needsTokenizer ? try files.tokenizer() : nil, vocabularySize: configuration.vocabularySize,
+            tokenizer: needsTokenizer ? try files.tokenizer() : nil,
+            vocabularySize: configuration.vocabularySize,
             contextLength: configuration.contextLength, maxLength: parameters.maxLength,
             truncate: parameters.truncate ?? false)
         return Evaluator.Sets(

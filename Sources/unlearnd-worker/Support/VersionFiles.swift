@@ -10,12 +10,15 @@ struct VersionFiles {
 
     /// The model's description.
     /// - Throws: `EngineError` for an architecture that cannot be computed.
-    func configuration() throws -> ModelConfiguration { try ModelConfiguration(json: reader.readFile("config.json")) }
+    func configuration() throws -> ModelConfiguration {
+        try ModelConfiguration(json: reader.readFile("config.json"))
+    }
 
     /// The model's tokenizer; `nil` when the version has none.
     func tokenizer() throws -> Tokenizer? {
         guard reader.file("tokenizer.json") != nil else { return nil }
-        let config = reader.file("tokenizer_config.json") == nil ? nil : try reader.readFile("tokenizer_config.json")
+        let config =
+            reader.file("tokenizer_config.json") == nil ? nil : try reader.readFile("tokenizer_config.json")
         return try Tokenizer(
             tokenizerJSON: reader.readFile("tokenizer.json"), configJSON: config,
             modelConfigJSON: reader.readFile("config.json"))
@@ -25,13 +28,16 @@ struct VersionFiles {
     func requiredTokenizer() throws -> Tokenizer {
         guard let tokenizer = try tokenizer() else {
             throw JobFailure(
-                .badInput, "the version has no tokenizer.json", hint: "import the model again with its tokenizer")
+                .badInput, "the version has no tokenizer.json",
+                hint: "import the model again with its tokenizer")
         }
         return tokenizer
     }
 
     /// Loads the weights into a new model.
-    func model(_ configuration: ModelConfiguration, _ context: JobContext) throws -> (Transformer, ModelLoader.Outcome) {
+    func model(_ configuration: ModelConfiguration, _ context: JobContext) throws -> (
+        Transformer, ModelLoader.Outcome
+    ) {
         let model = try Transformer(configuration, context: context.compute)
         return (model, try load(into: model, context))
     }

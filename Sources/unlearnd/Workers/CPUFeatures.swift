@@ -18,7 +18,7 @@ package struct CPUFeatures: Hashable, Sendable {
     /// Named on purpose and never inherited, because the kernels decide the result's bits.
     package var openBLASCoreType: String? {
         if flags.isSuperset(of: ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"]) {
-            return flags.contains("avx512_bf16") ? "Cooperlake" : "SkylakeX"
+            return "SkylakeX"
         }
         return flags.isSuperset(of: ["avx2", "fma"]) ? "Haswell" : nil
     }

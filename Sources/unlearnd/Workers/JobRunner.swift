@@ -18,6 +18,8 @@ final class JobRunner: Sendable {
     private let logger: Logger
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
+    /// Whether the snapshot is recorded and the edit is not.
+    private let awaitsEdit = Mutex(false)
 
     /// What the worker said last.
     private enum Outcome: Sendable {
@@ -101,23 +103,21 @@ final class JobRunner: Sendable {
     private func handle(_ message: WorkerMessage, _ log: JobLog) async throws {
         let (id, model) = (claim.id, claim.model)
         switch message {
-        case .started(let environment):
-            let blas = environment.coreType.map { ", OpenBLAS \($0)" } ?? ""
-            log.add(
-                "info",
-                "worker started: kernels \(environment.kernels), \(environment.threads) threads\(blas)")
+        case .started:
+            // The worker's own first line says on which kernels and threads.
+            break
         case .log(let level, let message): log.add(level, message)
         case .progress(let progress):
+            if progress.phase == "edit" { try await recordEdit() }
             if meter.admits(progress) { hub.publish(progress, job: id, model: model) }
         case .snapshot(let report):
             let data = try JSONValue(encoding: report)
             try await database.change { try $0.record(.snapshot, job: id, model: model, data) }
             FailPoint.afterSnapshot.reach()
+            awaitsEdit.withLock { $0 = claim.spec.kind.editsVersion }
             control.proceed()
-            if claim.spec.kind.editsVersion {
-                try await database.change { try $0.record(.edit, job: id, model: model) }
-            }
         case .epoch(let epoch):
+            try await recordEdit()
             let data = try JSONValue(encoding: epoch)
             try await database.change { try $0.record(.epoch, job: id, model: model, data) }
         case .evaluation(let role, let figures):
@@ -130,8 +130,21 @@ final class JobRunner: Sendable {
                 try JobRow.warn(id, [text], in: $0)
                 try $0.record(.warning, job: id, model: model, ["message": .string(text)])
             }
-        case .finished(let result): outcome.withLock { $0 = .finished(result) }
+        case .finished(let result):
+            try await recordEdit()
+            outcome.withLock { $0 = .finished(result) }
         case .failed(let failure): outcome.withLock { $0 = .failed(failure) }
+        }
+    }
+
+    /// Records that the edit begins, the first time that the worker shows it after the snapshot.
+    private func recordEdit() async throws {
+        let isFirst = awaitsEdit.withLock { awaits in
+            defer { awaits = false }
+            return awaits
+        }
+        if isFirst {
+            try await database.change { try $0.record(.edit, job: self.claim.id, model: self.claim.model) }
         }
     }
 

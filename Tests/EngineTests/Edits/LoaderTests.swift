@@ -14,7 +14,9 @@ struct LoaderTests {
 
     /// Random values of the model's tensors, stored as `dtype`; the head also under its second name.
     private func tensors(_ dtype: String, alias: Bool = false) throws -> [TestVersions.Tensor] {
-        let table = try Transformer(ModelConfiguration(json: Self.config), context: ComputeContext(threads: 1)).table
+        let table = try Transformer(
+            ModelConfiguration(json: Self.config), context: ComputeContext(threads: 1)
+        ).table
         var random = RandomSource(seed: 3)
         var tensors = table.entries.map { entry in
             let values = (0..<entry.count).map { _ in random.normal() }
@@ -23,7 +25,10 @@ struct LoaderTests {
                 case "F64": withUnsafeBytes(of: value.bitPattern) { Array($0) }
                 case "F32": withUnsafeBytes(of: Float(value).bitPattern) { Array($0) }
                 case "F16": withUnsafeBytes(of: UInt16(0x3800 + Int(abs(value) * 100))) { Array($0) }
-                default: withUnsafeBytes(of: UInt16(truncatingIfNeeded: Float(value).bitPattern >> 16)) { Array($0) }
+                default:
+                    withUnsafeBytes(of: UInt16(truncatingIfNeeded: Float(value).bitPattern >> 16)) {
+                        Array($0)
+                    }
                 }
             }
             return TestVersions.Tensor(name: entry.name, dtype: dtype, shape: entry.shape, bytes: bytes)
@@ -41,11 +46,13 @@ struct LoaderTests {
         return (model, try ModelLoader.load(reader, into: model))
     }
 
-    private func write(_ model: Transformer, _ loaded: ModelLoader.Outcome, over base: CheckpointReader) throws
+    private func write(_ model: Transformer, _ loaded: ModelLoader.Outcome, over base: CheckpointReader)
+        throws
         -> CheckpointRewriter.Result
     {
         let writer = ModelWriter(model, bindings: loaded.bindings)
-        return try CheckpointRewriter.rewrite(base: base, parent: nil, transform: { try writer.write($0, $1) })
+        return try CheckpointRewriter.rewrite(
+            base: base, parent: nil, transform: { try writer.write($0, $1) })
     }
 
     @Test(arguments: ["F64", "F32", "F16", "BF16"])
@@ -57,7 +64,8 @@ struct LoaderTests {
         let first = try #require(model.table["transformer.wpe.weight"])
         let stored = try base.readTensor("transformer.wpe.weight")
         if dtype == "F32" {
-            #expect(stored.withUnsafeBytes { $0.loadUnaligned(as: Float.self) } == model.weights[first.offset])
+            #expect(
+                stored.withUnsafeBytes { $0.loadUnaligned(as: Float.self) } == model.weights[first.offset])
         }
         #expect(try write(model, loaded, over: base).changedTensors.isEmpty)
     }
@@ -102,7 +110,9 @@ struct LoaderTests {
         let versions = try TestVersions()
         for (type, name) in [("float32", "F32"), ("bfloat16", "BF16")] {
             let config = Array(
-                String(decoding: Self.config, as: UTF8.self).replacing("{", with: "{\"dtype\": \"\(type)\", ", maxReplacements: 1).utf8)
+                String(decoding: Self.config, as: UTF8.self).replacing(
+                    "{", with: "{\"dtype\": \"\(type)\", ", maxReplacements: 1
+                ).utf8)
             let model = try Transformer(ModelConfiguration(json: config), context: ComputeContext(threads: 2))
             ParameterInitializer.fill(model.parameters, model.table, seed: 4, context: model.context)
             var file: [UInt8] = []
@@ -121,8 +131,10 @@ struct LoaderTests {
         // Small tensors share objects; few objects are kept, so that threads push out each other's.
         let versions = try TestVersions()
         var config = String(decoding: Self.config, as: UTF8.self)
-        config = config.replacing(#""n_layer": 1"#, with: #""n_layer": 40"#).replacing(#""n_embd": 4"#, with: #""n_embd": 32"#)
-        let model = try Transformer(ModelConfiguration(json: Array(config.utf8)), context: ComputeContext(threads: 4))
+        config = config.replacing(#""n_layer": 1"#, with: #""n_layer": 40"#).replacing(
+            #""n_embd": 4"#, with: #""n_embd": 32"#)
+        let model = try Transformer(
+            ModelConfiguration(json: Array(config.utf8)), context: ComputeContext(threads: 4))
         ParameterInitializer.fill(model.parameters, model.table, seed: 5, context: model.context)
         var file: [UInt8] = []
         try NewCheckpoint(model).emit { file += $0 }
@@ -130,7 +142,8 @@ struct LoaderTests {
         let read = try Transformer(model.configuration, context: model.context)
         for _ in 0..<10 {
             read.parameters.clear()
-            _ = try ModelLoader.load(CheckpointReader(store: versions.store, manifestID: id, cachedObjects: 1), into: read)
+            _ = try ModelLoader.load(
+                CheckpointReader(store: versions.store, manifestID: id, cachedObjects: 1), into: read)
             #expect(read.weights == model.weights)
         }
     }

@@ -14,7 +14,8 @@ struct TaskVectorTests {
     }
 
     private func apply(
-        _ versions: TestVersions, _ target: CheckpointReader, _ finetuned: CheckpointReader, _ base: CheckpointReader?,
+        _ versions: TestVersions, _ target: CheckpointReader, _ finetuned: CheckpointReader,
+        _ base: CheckpointReader?,
         scale: Double, level: Int32? = nil
     ) throws -> CheckpointRewriter.Result {
         let edit = try TaskVector(
@@ -39,8 +40,12 @@ struct TaskVectorTests {
         }
     }
 
-    @Test(arguments: [("base", 0.7), ("own", -1.3)], [Int32(CK_LEVEL_SCALAR), Int32(CK_LEVEL_AVX2), Int32(CK_LEVEL_AVX512)])
-    func `every pair of types gives PyTorch's bits at every level`(golden: (name: String, scale: Double), level: Int32) throws {
+    @Test(
+        arguments: [("base", 0.7), ("own", -1.3)],
+        [Int32(CK_LEVEL_SCALAR), Int32(CK_LEVEL_AVX2), Int32(CK_LEVEL_AVX512)])
+    func `every pair of types gives PyTorch's bits at every level`(
+        golden: (name: String, scale: Double), level: Int32
+    ) throws {
         guard level <= ck_best_level() else {
             print("skipped: this processor lacks kernel level \(level)")
             return
@@ -111,10 +116,13 @@ struct TaskVectorTests {
     @Test func `versions that do not fit are refused by name`() throws {
         let versions = try TestVersions()
         let target = try versions.version([.f32("w", [1, 2]), .f32("v", [3])])
-        func refusal(_ other: [TestVersions.Tensor], of original: CheckpointReader? = nil) throws -> EngineError? {
+        func refusal(_ other: [TestVersions.Tensor], of original: CheckpointReader? = nil) throws
+            -> EngineError?
+        {
             let reader = try versions.version(other)
             return #expect(throws: EngineError.self) {
-                _ = try TaskVector(target: (original ?? target).manifest, finetuned: reader, base: nil, scale: 1)
+                _ = try TaskVector(
+                    target: (original ?? target).manifest, finetuned: reader, base: nil, scale: 1)
             }
         }
         let missing = try refusal([.f32("w", [1, 2])])

@@ -18,7 +18,9 @@ final class TestVersions {
         static func f32(_ name: String, _ values: [Float], shape: [Int]? = nil) -> Tensor {
             Tensor(
                 name: name, dtype: "F32", shape: shape ?? [values.count],
-                bytes: values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } })
+                bytes: values.flatMap { value in
+                    withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
+                })
         }
     }
 
@@ -36,7 +38,9 @@ final class TestVersions {
         for tensor in tensors {
             header[tensor.name] = [
                 "dtype": .string(tensor.dtype), "shape": .array(tensor.shape.map { .integer(Int64($0)) }),
-                "data_offsets": [.integer(Int64(data.count)), .integer(Int64(data.count + tensor.bytes.count))],
+                "data_offsets": [
+                    .integer(Int64(data.count)), .integer(Int64(data.count + tensor.bytes.count)),
+                ],
             ]
             data += tensor.bytes
         }

@@ -18,10 +18,16 @@ struct TrainerTests {
         }
     }
 
-    private func pairs(_ golden: GoldenModel, pairing: Pairing? = .min, shuffle: Bool = true) throws -> PairedBatches {
+    private func pairs(_ golden: GoldenModel, pairing: Pairing? = .min, shuffle: Bool = true) throws
+        -> PairedBatches
+    {
         try PairedBatches(
-            forget: Batcher(examples: examples(golden, "forget"), batchSize: 2, seed: 9, stream: .forget, shuffle: shuffle),
-            retain: Batcher(examples: examples(golden, "retain"), batchSize: 3, seed: 9, stream: .retain, shuffle: shuffle),
+            forget: Batcher(
+                examples: examples(golden, "forget"), batchSize: 2, seed: 9, stream: .forget, shuffle: shuffle
+            ),
+            retain: Batcher(
+                examples: examples(golden, "retain"), batchSize: 3, seed: 9, stream: .retain, shuffle: shuffle
+            ),
             pairing: pairing)
     }
 
@@ -29,7 +35,10 @@ struct TrainerTests {
         _ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings
     ) throws -> (outcome: Trainer.Outcome, steps: [Trainer.Step]) {
         var steps: [Trainer.Step] = []
-        let outcome = try Trainer(model, data: data, settings: settings).run { steps.append($0) } epoch: { _ in }
+        let outcome = try Trainer(model, data: data, settings: settings).run {
+            steps.append($0)
+        } epoch: { _ in
+        }
         return (outcome, steps)
     }
 
@@ -59,7 +68,9 @@ struct TrainerTests {
         }
         #expect(trained.weights == model.weights)
         #expect(steps.map(\.number) == Array(1...2 * pairs.stepsPerEpoch) && outcome.steps == steps.count)
-        #expect(steps.map(\.forgetLoss) == losses.map { $0.forget } && steps.map(\.retainLoss) == losses.map { $0.retain })
+        #expect(
+            steps.map(\.forgetLoss) == losses.map { $0.forget }
+                && steps.map(\.retainLoss) == losses.map { $0.retain })
         let epoch = try #require(outcome.epochs.last)
         let own = losses.suffix(pairs.stepsPerEpoch)
         let mean = own.map { -0.3 * $0.forget + 0.7 * $0.retain }.reduce(0, +) / Double(own.count)
@@ -70,13 +81,16 @@ struct TrainerTests {
         let golden = try GoldenModel("gpt2")
         let pairs = try pairs(golden, pairing: .cycle)
         let alone = try golden.load()
-        _ = try run(alone, .forgetting(pairs.forget), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+        _ = try run(
+            alone, .forgetting(pairs.forget), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
         let both = try golden.load()
-        let (_, steps) = try run(both, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+        let (_, steps) = try run(
+            both, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
         #expect(alone.weights == both.weights)
         #expect(steps.allSatisfy { $0.retainLoss != nil && $0.loss == -($0.forgetLoss ?? 0) })
         let kept = try golden.load()
-        let (_, plain) = try run(kept, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 0))
+        let (_, plain) = try run(
+            kept, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 0))
         #expect(plain.allSatisfy { $0.forgetLoss != nil && $0.loss == $0.retainLoss })
     }
 
@@ -90,7 +104,9 @@ struct TrainerTests {
         settings.maxForgetLoss = cap
         let model = try golden.load()
         let capped = try run(model, data, settings)
-        #expect(capped.outcome.cappedAt == cap && capped.outcome.steps == first && capped.steps == Array(steps[..<first]))
+        #expect(
+            capped.outcome.cappedAt == cap && capped.outcome.steps == first
+                && capped.steps == Array(steps[..<first]))
         settings.maxForgetLoss = 0
         let untouched = try golden.load()
         let nothing = try run(untouched, data, settings).outcome
@@ -125,6 +141,9 @@ struct TrainerTests {
         #expect(try TrainingMemory.predict(configuration, batch: 2, length: 8) > least)
         #expect(try TrainingMemory.predict(configuration, batch: 1, length: 16) > least)
         #expect(try TrainingMemory.predict(configuration, batch: 1, length: 8, keepsBase: true) > least)
-        #expect(try TrainingMemory.predict(ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8)), batch: 4, length: 256) > 2 << 30)
+        #expect(
+            try TrainingMemory.predict(
+                ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8)), batch: 4, length: 256) > 2
+                << 30)
     }
 }
