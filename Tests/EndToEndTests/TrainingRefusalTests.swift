@@ -77,7 +77,7 @@ struct TrainingRefusalTests {
     }
 
     @Test(arguments: [
-        ("", "empty"),
+        ("", "no rows"),
         ("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"promt\": \"a\", \"completion\": \"b\"}\n", "2"),
         ("{\"text\": 7}\n", "1"),
         ("{\"text\": \"a\"}\nnot json\n", "2"),

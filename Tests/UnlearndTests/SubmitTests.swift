@@ -62,7 +62,6 @@ struct SubmitTests {
             #"{"kind":"ascent","model":"m","forget":"F","retain":"F","after":[{"job":99,"condition":"ok"}]}"#,
             .notFound, "spec.after"
         ),
-        (#"{"kind":"finetune","model":"m","forget":"F"}"#, .invalidParams, "spec.forget"),
         (#"{"kind":"finetune","model":"m"}"#, .invalidParams, "spec.retain"),
         (#"{"kind":"task-vector","model":"m"}"#, .invalidParams, "spec.parameters.finetuned"),
         (

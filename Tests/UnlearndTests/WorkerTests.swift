@@ -9,7 +9,7 @@ struct WorkerTests {
     @Test(
         arguments: [
             ("fpu avx2 fma", "Haswell"), ("fpu avx2", nil), ("", nil), ("avx2 fma \(avx512)", "SkylakeX"),
-            ("avx2 fma \(avx512) avx512_bf16", "Cooperlake"), ("avx2 fma avx512f avx512bw", "Haswell"),
+            ("avx2 fma \(avx512) avx512_bf16", "SkylakeX"), ("avx2 fma avx512f avx512bw", "Haswell"),
         ] as [(String, String?)])
     func `the core type is the best that the processor has`(_ flags: String, _ type: String?) {
         let text = "processor : 0\nmodel name : x\nflags\t\t: \(flags)\n\nprocessor : 1\nflags : \n"

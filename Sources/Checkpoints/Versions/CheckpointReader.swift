@@ -160,7 +160,8 @@ package final class CheckpointReader: Sendable {
                 // Held on to: another thread may push it out of the cache while it is copied from.
                 let object = try object(region)
                 withExtendedLifetime(object) {
-                    part.copyMemory(from: UnsafeRawBufferPointer(rebasing: object.bytes[first..<first + count]))
+                    part.copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: object.bytes[first..<first + count]))
                 }
             }
             done += count

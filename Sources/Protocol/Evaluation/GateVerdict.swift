@@ -31,7 +31,8 @@ package struct GateConditionVerdict: Codable, Hashable, Sendable {
 
     /// A verdict on one condition.
     package init(
-        name: String, required: String, measured: JSONValue, passed: Bool, by: String? = nil, advice: String? = nil
+        name: String, required: String, measured: JSONValue, passed: Bool, by: String? = nil,
+        advice: String? = nil
     ) {
         self.name = name
         self.required = required

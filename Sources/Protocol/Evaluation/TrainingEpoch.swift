@@ -17,7 +17,8 @@ package struct TrainingEpoch: Codable, Hashable, Sendable {
 
     /// An epoch's figures.
     package init(
-        epoch: Int, loss: Double?, forgetLoss: Double? = nil, retainLoss: Double? = nil, steps: Int, seconds: Double
+        epoch: Int, loss: Double?, forgetLoss: Double? = nil, retainLoss: Double? = nil, steps: Int,
+        seconds: Double
     ) {
         self.epoch = epoch
         self.loss = loss

@@ -31,7 +31,9 @@ extension JSONValue: Codable {
         } else {
             let keyed = try decoder.container(keyedBy: Key.self)
             var object = JSONObject()
-            for key in keyed.allKeys { object[key.stringValue] = try keyed.decode(JSONValue.self, forKey: key) }
+            for key in keyed.allKeys {
+                object[key.stringValue] = try keyed.decode(JSONValue.self, forKey: key)
+            }
             self = .object(object)
         }
     }
@@ -58,7 +60,9 @@ extension JSONValue: Codable {
             for element in elements { try container.encode(element) }
         case .object(let object):
             var container = encoder.container(keyedBy: Key.self)
-            for member in object.members { try container.encode(member.value, forKey: Key(stringValue: member.key)) }
+            for member in object.members {
+                try container.encode(member.value, forKey: Key(stringValue: member.key))
+            }
         }
     }
 

@@ -88,7 +88,9 @@ private struct Node: Decoder {
 
     private func suggestion(for name: String, among known: Set<String>) -> String {
         let names = known.sorted()
-        if let near = names.first(where: { editDistanceAtMostTwo($0, name) }) { return "; did you mean \"\(near)\"?" }
+        if let near = names.first(where: { editDistanceAtMostTwo($0, name) }) {
+            return "; did you mean \"\(near)\"?"
+        }
         return names.isEmpty ? "" : "; known: \(names.joined(separator: ", "))"
     }
 
@@ -210,7 +212,9 @@ private struct Unkeyed: UnkeyedDecodingContainer {
     mutating func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type
     ) throws -> KeyedDecodingContainer<Nested> { try next().container(keyedBy: type) }
-    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer { try next().unkeyedContainer() }
+    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        try next().unkeyedContainer()
+    }
     mutating func superDecoder() throws -> any Decoder { try next() }
 }
 

@@ -217,7 +217,9 @@ package struct StrictJSON {
         if position < text.count, text[position] == UInt8(ascii: "e") || text[position] == UInt8(ascii: "E") {
             integral = false
             position += 1
-            if position < text.count, text[position] == UInt8(ascii: "+") || text[position] == UInt8(ascii: "-") {
+            if position < text.count,
+                text[position] == UInt8(ascii: "+") || text[position] == UInt8(ascii: "-")
+            {
                 position += 1
             }
             guard digit(at: position) else { throw failure("an exponent needs a digit") }

@@ -60,8 +60,10 @@ package struct Job: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, kind, model, state, reason, base, version, digest, gate, evaluation, training, result, warnings
-        case error, progress, priority, attempt, after, labels, note, submitter, created, at, started, finished, spec
+        case id, kind, model, state, reason, base, version, digest, gate, evaluation, training, result,
+            warnings
+        case error, progress, priority, attempt, after, labels, note, submitter, created, at, started,
+            finished, spec
         case headMoved = "head_moved"
         case headReason = "head_reason"
     }

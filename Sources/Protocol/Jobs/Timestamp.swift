@@ -40,7 +40,9 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
         Date(timeIntervalSince1970: (Double(milliseconds) + 0.25) / 1000)
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
-    package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
+    package static func < (left: Timestamp, right: Timestamp) -> Bool {
+        left.milliseconds < right.milliseconds
+    }
 }
 
 extension Timestamp: Codable {
@@ -48,7 +50,8 @@ extension Timestamp: Codable {
         let container = try decoder.singleValueContainer()
         guard let time = Timestamp(try container.decode(String.self)) else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "a time is written as RFC 3339, such as 2026-01-31T12:00:00Z")
+                in: container, debugDescription: "a time is written as RFC 3339, such as 2026-01-31T12:00:00Z"
+            )
         }
         self = time
     }

@@ -31,7 +31,8 @@ extension ModelName: Codable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let name = ModelName(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text.debugDescription): \(Self.rule)")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\(text.debugDescription): \(Self.rule)")
         }
         self = name
     }

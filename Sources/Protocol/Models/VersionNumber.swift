@@ -13,7 +13,8 @@ package struct VersionNumber: Hashable, Sendable, Comparable, CustomStringConver
 
     /// Reads `v3`; `nil` for anything else, also for `v03`.
     package init?(_ text: String) {
-        guard text.hasPrefix("v"), let number = Int(text.dropFirst()), number >= 1, "v\(number)" == text else {
+        guard text.hasPrefix("v"), let number = Int(text.dropFirst()), number >= 1, "v\(number)" == text
+        else {
             return nil
         }
         self.number = number
@@ -27,7 +28,8 @@ extension VersionNumber: Codable {
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let version = VersionNumber(try container.decode(String.self)) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "a version is written v1, v2, …")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "a version is written v1, v2, …")
         }
         self = version
     }

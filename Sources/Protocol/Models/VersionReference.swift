@@ -35,7 +35,8 @@ extension VersionReference: Codable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let reference = VersionReference(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text.debugDescription): \(Self.rule)")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\(text.debugDescription): \(Self.rule)")
         }
         self = reference
     }

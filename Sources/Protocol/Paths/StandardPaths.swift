@@ -22,7 +22,9 @@ package struct StandardPaths: Hashable, Sendable {
     ///   - environment: The process's environment.
     ///   - isRoot: Whether the process runs as user 0.
     package init(environment: [String: String], isRoot: Bool) {
-        func directory(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
+        func directory(_ name: String) -> String? {
+            environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        }
         let service = isRoot || environment["INVOCATION_ID"] != nil && directory("STATE_DIRECTORY") != nil
         if service {
             stateDirectory = directory("STATE_DIRECTORY") ?? "/var/lib/unlearnd"

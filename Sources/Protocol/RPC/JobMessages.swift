@@ -73,7 +73,8 @@ package struct JobListParams: Codable, Hashable, Sendable {
     package var before: JobID?
     /// A query.
     package init(
-        states: [JobState]? = nil, model: ModelName? = nil, all: Bool? = nil, limit: Int? = nil, before: JobID? = nil
+        states: [JobState]? = nil, model: ModelName? = nil, all: Bool? = nil, limit: Int? = nil,
+        before: JobID? = nil
     ) {
         self.states = states
         self.model = model

@@ -70,7 +70,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     /// The least role that may call it.
     package var role: Role {
         switch self {
-        case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList, .datasetShow,
+        case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList,
+            .datasetShow,
             .jobList, .jobShow, .jobLog, .modelList, .modelShow, .modelHistory, .modelFiles, .storeStatus,
             .queueStatus, .auditLog, .auditVerify:
             .viewer

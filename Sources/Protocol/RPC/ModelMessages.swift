@@ -60,7 +60,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var note: String?
     /// A summary.
     package init(
-        version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp, head: Bool,
+        version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
+        head: Bool,
         candidate: Bool, digest: Digest, bytes: Int64, note: String?
     ) {
         self.version = version

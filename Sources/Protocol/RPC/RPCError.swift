@@ -14,7 +14,9 @@ package struct RPCError: Error, Hashable, Sendable, CustomStringConvertible {
     package var retryAfter: Int?
 
     /// An error from its parts.
-    package init(_ kind: Kind, _ message: String, hint: String? = nil, field: String? = nil, retryAfter: Int? = nil) {
+    package init(
+        _ kind: Kind, _ message: String, hint: String? = nil, field: String? = nil, retryAfter: Int? = nil
+    ) {
         self.kind = kind
         self.message = message
         self.hint = hint
@@ -88,7 +90,8 @@ package struct RPCError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The exit status with which `unlearnctl` reports it.
         package var exitCode: ExitCode {
             switch self {
-            case .parseError, .invalidRequest, .methodNotFound, .notInitialized, .lineTooLong, .unsupportedProtocol:
+            case .parseError, .invalidRequest, .methodNotFound, .notInitialized, .lineTooLong,
+                .unsupportedProtocol:
                 .protocolMismatch
             case .invalidParams: .usage
             case .internal: .internalError

@@ -93,7 +93,8 @@ package struct AuditRow: Codable, Hashable, Sendable {
     package var hash: Digest
     /// A row.
     package init(
-        seq: Int64, time: Timestamp, actor: Int, action: String, body: JSONValue, previous: Digest, hash: Digest
+        seq: Int64, time: Timestamp, actor: Int, action: String, body: JSONValue, previous: Digest,
+        hash: Digest
     ) {
         self.seq = seq
         self.time = time

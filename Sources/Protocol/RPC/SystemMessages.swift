@@ -32,7 +32,8 @@ package struct SystemInfo: Codable, Hashable, Sendable {
 
     /// A description of a daemon.
     package init(
-        version: String, instance: String, pid: Int, started: Timestamp, socket: String, stateDirectory: String,
+        version: String, instance: String, pid: Int, started: Timestamp, socket: String,
+        stateDirectory: String,
         threads: Int, memoryTotal: Int64, memoryLimit: Int64, recovered: [String: Int]
     ) {
         self.version = version

@@ -92,7 +92,9 @@ package struct NumericEnvironmentReport: Codable, Hashable, Sendable {
     package var threads: Int
     package var software: String
     /// A report.
-    package init(coreType: String?, blas: String?, kernels: String, threads: Int, software: String = Software.version) {
+    package init(
+        coreType: String?, blas: String?, kernels: String, threads: Int, software: String = Software.version
+    ) {
         self.coreType = coreType
         self.blas = blas
         self.kernels = kernels
@@ -148,14 +150,16 @@ package struct WorkerResult: Codable, Hashable, Sendable {
 
 extension WorkerMessage: Codable {
     private enum CodingKeys: String, CodingKey {
-        case type, environment, level, message, progress, snapshot, epoch, role, figures, warning, result, error
+        case type, environment, level, message, progress, snapshot, epoch, role, figures, warning, result,
+            error
     }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         switch try container.decode(String.self, forKey: .type) {
         case "started":
-            self = .started(environment: try container.decode(NumericEnvironmentReport.self, forKey: .environment))
+            self = .started(
+                environment: try container.decode(NumericEnvironmentReport.self, forKey: .environment))
         case "log":
             self = .log(
                 level: try container.decode(String.self, forKey: .level),
@@ -172,7 +176,8 @@ extension WorkerMessage: Codable {
         case "failed": self = .failed(try container.decode(JobFailure.self, forKey: .error))
         case let other:
             throw DecodingError.dataCorruptedError(
-                forKey: .type, in: container, debugDescription: "unknown worker message \(other.debugDescription)")
+                forKey: .type, in: container,
+                debugDescription: "unknown worker message \(other.debugDescription)")
         }
     }
 
