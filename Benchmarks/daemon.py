@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 
 
@@ -47,6 +48,34 @@ class Daemon:
         if done.returncode:
             raise SystemExit(f"unlearnctl {' '.join(map(str, arguments))}: exit status {done.returncode}\n{done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+class WorkerMemory:
+    """The highest resident memory of any worker while `with WorkerMemory(daemon) as memory:` lasts, in bytes."""
+
+    def __init__(self, daemon):
+        self.parent, self.peak, self.ended = daemon.process.pid, 0, threading.Event()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self):
+        while not self.ended.wait(0.02):
+            try:
+                for task in os.listdir(f"/proc/{self.parent}/task"):
+                    with open(f"/proc/{self.parent}/task/{task}/children") as file:
+                        for child in file.read().split():
+                            with open(f"/proc/{child}/status") as status:
+                                found = [line.split()[1] for line in status if line.startswith("VmHWM")]
+                            self.peak = max(self.peak, *(int(kibibytes) * 1024 for kibibytes in found), 0)
+            except OSError:
+                continue  # a process ended between two looks
+
+    def __enter__(self):
+        self.watcher.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.watcher.join()
 
 
 class Session:

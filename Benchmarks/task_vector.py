@@ -16,7 +16,7 @@ import time
 
 import numpy
 
-from daemon import Daemon, measured, table
+from daemon import Daemon, WorkerMemory, measured, table
 
 HIDDEN, INNER, LAYERS, WORDS = 2048, 5632, int(os.environ.get("UNLEARN_BENCH_LAYERS", "14")), 32000
 ROUNDS = int(os.environ.get("UNLEARN_BENCH_ROUNDS", "3"))
@@ -69,7 +69,7 @@ def write(directory, drift):
         with open(os.path.join(directory, file), "wb") as out:
             out.write(len(text).to_bytes(8, "little") + text)
             for name, shape in shard:
-                random = numpy.random.default_rng(int.from_bytes(name.encode(), "big") % 2**63)
+                random = numpy.random.default_rng(list(name.encode()))
                 values = random.standard_normal(int(numpy.prod(shape)), dtype=numpy.float32) * numpy.float32(0.02)
                 if drift:
                     values += random.standard_normal(values.size, dtype=numpy.float32) * numpy.float32(drift)
@@ -143,14 +143,15 @@ def main(bin, work):
         for round in range(ROUNDS + 1):
             scale = 1 + round / 64
             begin = time.perf_counter()
-            job = daemon.ctl(
-                "submit", "task-vector", "--model", "base@v1", "--finetuned", "tuned", "--scale", scale, "--wait"
-            )
+            with WorkerMemory(daemon) as memory:
+                job = daemon.ctl(
+                    "submit", "task-vector", "--model", "base@v1", "--finetuned", "tuned", "--scale", scale, "--wait"
+                )
             seconds = time.perf_counter() - begin
             shutil.rmtree(out, ignore_errors=True)
             reference = mergekit(sys.executable, base, tuned, scale, out)
             if round:  # the first warms both up
-                ours.append((seconds, (job.get("result") or {}).get("peak_memory")))
+                ours.append((seconds, memory.peak))
                 theirs.append(reference)
         plain = os.path.join(here, "exported")
         begin = time.perf_counter()
@@ -164,11 +165,11 @@ def main(bin, work):
         status = daemon.ctl("store", "status")
 
     def line(name, runs):
-        peaks = [peak for _, peak in runs if peak]
+        peaks = [peak for _, peak in runs]
         return [
             name,
             f"{statistics.median(seconds for seconds, _ in runs):.2f} s",
-            f"{max(peaks) / 2**20:.0f} MiB" if peaks else "not told",
+            f"{max(peaks) / 2**20:.0f} MiB",
         ]
 
     ratio = statistics.median(s for s, _ in theirs) / statistics.median(s for s, _ in ours)

@@ -113,7 +113,7 @@ struct DaemonConfiguration: Sendable {
             }
             let key = line[..<colon].filter { $0 != "\"" && $0 != " " }
             guard !known.contains(key) else { continue }
-            let near = known.first { editDistanceAtMostTwo($0, key) }
+            let near = ClosestName.suggest(for: key, among: known)
             throw Fault(
                 message: "\(path), line \(number + 1): \"\(key)\" is not a known key",
                 hint: near.map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))")

@@ -26,7 +26,7 @@ SIZES = [(1, 1), (2, 3), (6, 5)]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 20))
-    parser.add_argument("--command", default="swift test -c release --filter ModelGoldenTests")
+    parser.add_argument("--command", default="swift test -c release --disable-xctest --disable-testable-imports --filter ModelGoldenTests")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

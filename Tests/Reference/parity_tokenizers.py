@@ -127,7 +127,7 @@ def main():
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--tokenizer", action="append", type=pathlib.Path, default=[])
-    parser.add_argument("--command", default="swift test -c release --filter TokenizerParityTests")
+    parser.add_argument("--command", default="swift test -c release --disable-xctest --disable-testable-imports --filter TokenizerParityTests")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     rng = random.Random(options.seed)

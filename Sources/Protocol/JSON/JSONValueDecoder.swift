@@ -88,7 +88,7 @@ private struct Node: Decoder {
 
     private func suggestion(for name: String, among known: Set<String>) -> String {
         let names = known.sorted()
-        if let near = names.first(where: { editDistanceAtMostTwo($0, name) }) {
+        if let near = ClosestName.suggest(for: name, among: names) {
             return "; did you mean \"\(near)\"?"
         }
         return names.isEmpty ? "" : "; known: \(names.joined(separator: ", "))"
@@ -130,24 +130,6 @@ private struct StringKey: CodingKey {
     init(_ string: String) { stringValue = string }
     init?(stringValue: String) { self.stringValue = stringValue }
     init?(intValue: Int) { nil }
-}
-
-/// Whether one name becomes the other by at most two insertions, deletions or replacements.
-package func editDistanceAtMostTwo(_ left: String, _ right: String) -> Bool {
-    let a = Array(left.utf8)
-    let b = Array(right.utf8)
-    if abs(a.count - b.count) > 2 || max(a.count, b.count) > 64 { return false }
-    var row = Array(0...b.count)
-    for i in 1...max(a.count, 1) where i <= a.count {
-        var diagonal = row[0]
-        row[0] = i
-        for j in 1...max(b.count, 1) where j <= b.count {
-            let old = row[j]
-            row[j] = min(old + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1))
-            diagonal = old
-        }
-    }
-    return row[b.count] <= 2
 }
 
 private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {

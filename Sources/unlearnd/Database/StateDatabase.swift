@@ -50,6 +50,8 @@ package final class StateDatabase: Sendable {
     private static var configuration: GRDB.Configuration {
         var configuration = GRDB.Configuration()
         configuration.busyMode = .timeout(5)
+        // Not GRDB's raised priority: a service without the right to raise one would log that it may not.
+        configuration.qos = .unspecified
         configuration.foreignKeysEnabled = true
         configuration.maximumReaderCount = 4
         configuration.label = "unlearnd"
@@ -66,6 +68,7 @@ package final class StateDatabase: Sendable {
         guard access(path, F_OK) == 0 else { return }
         var configuration = GRDB.Configuration()
         configuration.busyMode = .timeout(5)
+        configuration.qos = .unspecified
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { db in
             let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0

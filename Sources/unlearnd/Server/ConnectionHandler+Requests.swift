@@ -68,10 +68,10 @@ extension ConnectionHandler {
     }
 
     private func unknown(_ name: String) -> RPCError {
-        let near = Method.allCases.first { editDistanceAtMostTwo($0.rawValue, name) }
+        let near = ClosestName.suggest(for: name, among: Method.allCases.map(\.rawValue))
         return RPCError(
             .methodNotFound, "there is no method \"\(name.prefix(64))\"",
-            hint: near.map { "did you mean \($0.rawValue)?" } ?? "system.schema lists them", field: "method")
+            hint: near.map { "did you mean \($0)?" } ?? "system.schema lists them", field: "method")
     }
 
     /// Runs a request in a task; those that change something one after the other.
