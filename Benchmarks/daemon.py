@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -15,7 +16,8 @@ class Daemon:
     def __init__(self, bin, directory):
         self.bin, self.directory = bin, directory
         # Socket paths may have 107 bytes at most, and the work directory may be deep.
-        self.socket = os.path.join("/tmp", f"unlearnd-bench-{os.getpid()}.sock")
+        self.sockets = tempfile.TemporaryDirectory(prefix="unlearnd-bench.", dir="/tmp")
+        self.socket = os.path.join(self.sockets.name, "unlearnd.sock")
 
     def __enter__(self):
         self.log = open(os.path.join(self.directory, "daemon.log"), "wb")
@@ -36,6 +38,7 @@ class Daemon:
         self.process.terminate()
         self.process.wait()
         self.log.close()
+        self.sockets.cleanup()
 
     def ctl(self, *arguments):
         """Runs unlearnctl, gives its JSON."""

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -107,3 +108,5 @@ int cl_die_with_parent(int signal) {
     if (prctl(PR_SET_PDEATHSIG, signal) != 0) return -errno;
     return 0;
 }
+
+int cl_map_allocations_from(size_t bytes) { return mallopt(M_MMAP_THRESHOLD, (int)bytes); }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Glibc
 
 // One process runs one job: the order comes in on standard input, messages go out on standard output.
 signal(SIGPIPE, SIG_IGN)
+// Chunks come and go by 16 MiB on several threads. From the heaps they would fragment, and memory would grow with
+// the model; mapped, each goes back at once. Setting the threshold also keeps glibc from moving it.
+_ = cl_map_allocations_from(4 << 20)
 ProcessEnvironment.settle()
 if CommandLine.arguments.dropFirst().first == "bench" {
     exit(Bench.run(Array(CommandLine.arguments.dropFirst(2))))

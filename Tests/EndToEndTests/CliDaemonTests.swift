@@ -94,6 +94,23 @@ import Testing
         #expect(try daemon.ctl(["store", "verify", "--json"]).json["valid"] == true)
     }
 
+    @Test func `exports without waiting into a directory that the job completes`() throws {
+        let source = try model()
+        #expect(try daemon.ctl(["model", "import", "m", source]).status == 0)
+        let target = daemon.directory + "/detached"
+        let outcome = try daemon.ctl(["model", "export", "m", target, "--detach", "--quiet"])
+        #expect(outcome.status == 0, "\(outcome.stderr)")
+        let job = outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(try daemon.ctl(["wait", job, "--timeout", "60"]).status == 0)
+        for file in ["config.json", "model.safetensors", "sub/README"] {
+            #expect(
+                FileManager.default.contents(atPath: "\(target)/\(file)")
+                    == FileManager.default.contents(atPath: "\(source)/\(file)"))
+        }
+        #expect(
+            try daemon.ctl(["model", "export", "m", target, "--detach"]).status == ExitCode.badInput.rawValue)
+    }
+
     @Test func `reports a damaged file of weights as bad input`() throws {
         let source = try model()
         try "short".write(toFile: source + "/model.safetensors", atomically: false, encoding: .utf8)

@@ -82,13 +82,32 @@ import Testing
         ["pss"], ["model", "imprt", "x"], ["submit", "ascent", "--epochs", "x"], ["rollback", "m"],
         ["rollback", "m", "--to", "1"], ["promote", "m", "--reason", "x"], ["show", "zero"], ["wait"],
         ["submit", "evaluate", "--model", "a b", "--forget", "x"], ["tokenize", "m"],
-        ["ps", "--state", "sleeping"],
+        ["ps", "--state", "sleeping"], ["ps", "--limit", "0"], [], ["submit"], ["--json", "model"],
     ])
     func `takes wrong usage for wrong usage`(_ arguments: [String]) throws {
         let outcome = try cli.run(arguments)
         #expect(outcome.status == ExitCode.usage.rawValue)
         #expect(!outcome.stderr.isEmpty)
         #expect(outcome.stdout.isEmpty)
+    }
+
+    @Test(arguments: [
+        ["ascent", "--learning-rate", "nan"], ["ascent", "--alpha", "inf"],
+        ["ascent", "--max-forget-loss", "infinity"], ["task-vector", "--scale", "nan"],
+    ])
+    func `takes finite numbers only`(_ arguments: [String]) throws {
+        let outcome = try cli.run(["submit"] + arguments)
+        #expect(outcome.status == ExitCode.usage.rawValue)
+        #expect(outcome.stderr.contains("finite"))
+    }
+
+    @Test func `passes on that the daemon does not serve this user`() throws {
+        let listener = try SilentListener(cli.socket)
+        let refusal = RPCError(.permissionDenied, "user 7 is not served by this daemon")
+        listener.say(String(decoding: RPCMessage.failure(id: nil, refusal), as: UTF8.self))
+        let outcome = try cli.run(["ps"])
+        #expect(outcome.status == ExitCode.notPermitted.rawValue)
+        #expect(outcome.stderr.contains("user 7 is not served"))
     }
 
     @Test func `suggests the command that was meant`() throws {

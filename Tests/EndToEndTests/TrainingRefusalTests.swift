@@ -122,6 +122,24 @@ struct TrainingRefusalTests {
         try expectUnchanged(daemon)
     }
 
+    @Test func `a last step that breaks the model is found by measuring it`() throws {
+        let daemon = try prepared()
+        // One step: its own loss is still that of the sound model.
+        let output = try ascent(daemon, "--learning-rate", "1e15", "--json")
+        #expect(output.status == 1, "\(output.stderr)")
+        #expect(try output.json["error"]?["kind"] == "diverged", "\(output.stdout)")
+        try expectUnchanged(daemon)
+    }
+
+    @Test func `the JSON text of a generation is that of all its ids`() throws {
+        let daemon = try prepared()
+        let made = try daemon.ctl(["generate", "people", "--prompt", "-1", "--max-new-tokens", "3", "--json"])
+        #expect(made.status == 0, "\(made.stderr)")
+        let value = try made.json
+        #expect(value["ids"]?.arrayValue?.isEmpty == false && value["text"]?.stringValue != nil)
+        #expect(value["plain_text"]?.stringValue != nil)
+    }
+
     @Test func `forget rows that no step would see are an error unless a pairing is chosen`() throws {
         let daemon = try prepared()
         try write(daemon, "many.jsonl", try ExampleModel.rows("forget.jsonl", 20))

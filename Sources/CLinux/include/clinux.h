@@ -37,4 +37,8 @@ int cl_rename_noreplace(int from_directory, const char *from, int to_directory, 
 /// Kills this process when its parent dies.
 int cl_die_with_parent(int signal);
 
+/// Gives every allocation of at least `bytes` a mapping of its own, and keeps glibc from moving that threshold.
+/// Returns 0 if the allocator does not have such a setting.
+int cl_map_allocations_from(size_t bytes);
+
 #endif

@@ -45,7 +45,7 @@ extension EvaluationFigures {
         tokens[name] = score.tokens
         rows[name] = score.rows.count
         guard score.loss.isFinite else {
-            reasons["\(name)_loss"] = "the loss is \(score.loss), the model's output overflowed"
+            reasons["\(name)_loss"] = "the loss is not a finite number: the model's output overflowed"
             return (score.accuracy(accuracy), nil)
         }
         return (score.accuracy(accuracy), score.loss)

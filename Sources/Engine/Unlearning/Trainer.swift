@@ -110,7 +110,9 @@ package struct Trainer {
                 if let batch = data.retainBatch(rows) { losses.retain = try retain(batch) }
                 let loss = combined(losses)
                 guard loss.isFinite else {
-                    throw DivergenceError("the loss became \(loss) in step \(outcome.steps + 1) of \(total)")
+                    // A NaN has a sign of its own, which says nothing.
+                    let value = loss.isNaN ? "NaN" : "\(loss)"
+                    throw DivergenceError("the loss became \(value) in step \(outcome.steps + 1) of \(total)")
                 }
                 optimizer.step(model.parameters, gradients)
                 outcome.steps += 1

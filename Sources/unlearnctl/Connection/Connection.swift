@@ -33,7 +33,11 @@ final class Connection {
         }
         hello = Hello(server: .init(name: "", version: ""), instance: "", capabilities: [], fdSocket: "")
         guard let line = try nextLine(deadline) else { throw Self.silence(path) }
-        guard case .object(let greeting) = try Self.parse(line, path), greeting["method"] == "hello",
+        let first = try Self.parse(line, path)
+        if let refusal = try? first["error"]?.decode(RPCError.self, allowUnknown: true) {
+            throw ClientError(refusal)
+        }
+        guard case .object(let greeting) = first, greeting["method"] == "hello",
             let hello = try? greeting["params"]?.decode(Hello.self, allowUnknown: true)
         else {
             throw ClientError(

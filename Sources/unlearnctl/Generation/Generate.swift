@@ -8,7 +8,8 @@ struct Generate: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate", abstract: "Let versions continue a text, greedily; several side by side.")
     @Argument(help: "The versions, MODEL[@vN].", transform: Arguments.version) var models: [VersionReference]
-    @Option(help: ArgumentHelp("The text to continue.", valueName: "text")) var prompt: String
+    @Option(parsing: .unconditional, help: ArgumentHelp("The text to continue.", valueName: "text"))
+    var prompt: String
     @Option(
         name: .customLong("max-new-tokens"),
         help: ArgumentHelp("At most so many tokens (default 32).", valueName: "number"))
@@ -29,7 +30,7 @@ struct Generate: ClientCommand {
         }
         for job in jobs {
             // On a terminal the model's words must not steer it; elsewhere they are data.
-            let text = job.result?["text"]?.stringValue ?? ""
+            let text = job.result?["plain_text"]?.stringValue ?? ""
             let shown = output.tableWidth == nil ? text : Text.safe(text, keepingLines: true)
             if jobs.count > 1, !output.isQuiet {
                 let name = job.model.map { "\($0)" + (job.base.map { "@\($0)" } ?? "") } ?? ""

@@ -9,7 +9,7 @@ struct Tokenize: ClientCommand {
         commandName: "tokenize", abstract: "Show the token ids of a text, as a JSON list.")
     @Argument(help: "The version whose tokenizer is used, MODEL[@vN].", transform: Arguments.version)
     var model: VersionReference
-    @Option(help: ArgumentHelp("The text.", valueName: "text")) var text: String?
+    @Option(parsing: .unconditional, help: ArgumentHelp("The text.", valueName: "text")) var text: String?
     @Option(
         help: ArgumentHelp("A file with the text, or - for standard input.", valueName: "file"),
         completion: .file()) var file: String?

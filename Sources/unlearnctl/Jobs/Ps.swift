@@ -23,6 +23,10 @@ struct Ps: ClientCommand {
 
     @OptionGroup(title: "Global") var options: GlobalOptions
 
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit is a number from 1.") }
+    }
+
     func run(in session: Session) throws(ClientError) {
         let params = JobListParams(states: state, model: model, all: all ? true : nil, limit: limit)
         let raw = try session.call(.jobList, params)

@@ -9,18 +9,20 @@ struct ModelExport: ClientCommand {
         commandName: "export", abstract: "Write a version's files to a new directory, byte for byte.",
         discussion: """
             The files are written beside DIR, read back and held against the version's SHA-256 sums; only then they take \
-            DIR's place.
+            DIR's place. With --detach the daemon writes into DIR itself and nothing reads it back: DIR is whole when \
+            “unlearnctl wait JOB” says so.
             """)
     @Argument(help: "The version, MODEL[@vN]; the head without @vN.", transform: Arguments.version)
     var version: VersionReference
     @Argument(help: "The directory: one that does not exist yet, or an empty one.", completion: .directory)
     var directory: String
+    @Flag(help: "Do not wait for the job.") var detach = false
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {
         let output = session.output
         let interrupts = Interrupts()
-        let target = try ExportTarget(directory)
+        let target = try ExportTarget(directory, inPlace: detach)
         let content = try session.call(.modelFiles, VersionParams(version: version), as: VersionFiles.self)
         var parameters = JobParameters()
         parameters.transfer = try DescriptorSender.send(.export, content.files.map(\.path), session) {
@@ -28,7 +30,15 @@ struct ModelExport: ClientCommand {
         }
         // The version is named by number: the head may move between the two requests.
         let fixed = VersionReference(model: content.model, version: content.version)
-        let raw = try session.perform(JobSpec(kind: .export, model: fixed, parameters: parameters)).raw
+        let spec = JobSpec(kind: .export, model: fixed, parameters: parameters)
+        if detach {
+            let (raw, result) = try session.submit(spec)
+            target.release()
+            if output.isQuiet { return output.data(result.job.map { "\($0.id)" } ?? "") }
+            if output.isJSON { return output.json(raw["job"] ?? .null) }
+            return output.data("job \(result.job?.id ?? 0) exports \(fixed) to \(Text.safe(directory))")
+        }
+        let raw = try session.perform(spec).raw
         for (index, file) in content.files.enumerated() {
             if interrupts.isPending { throw ClientError(.detached, "interrupted; nothing was written") }
             output.progress("checking \(Text.safe(file.path))  \(index + 1)/\(content.files.count)")

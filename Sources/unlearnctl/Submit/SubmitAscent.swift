@@ -22,8 +22,9 @@ struct SubmitAscent: SubmitCommand {
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
 
     @Option(
-        help: ArgumentHelp("Weight of forgetting against keeping, 0 to 1 (default 0.5).", valueName: "weight")
-    )
+        help: ArgumentHelp(
+            "Weight of forgetting against keeping, 0 to 1 (default 0.5).", valueName: "weight"),
+        transform: Arguments.finite)
     var alpha: Double?
 
     @Option(
@@ -41,7 +42,8 @@ struct SubmitAscent: SubmitCommand {
 
     @Option(
         name: .customLong("max-forget-loss"),
-        help: ArgumentHelp("Stop when the forget loss has risen to this, nats per token.", valueName: "loss"))
+        help: ArgumentHelp("Stop when the forget loss has risen to this, nats per token.", valueName: "loss"),
+        transform: Arguments.finite)
     var maxForgetLoss: Double?
 
     @OptionGroup(title: "Global") var options: GlobalOptions

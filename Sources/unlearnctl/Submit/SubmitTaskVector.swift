@@ -30,7 +30,10 @@ struct SubmitTaskVector: SubmitCommand {
         transform: Arguments.version)
     var base: VersionReference?
 
-    @Option(help: ArgumentHelp("How much of the direction is subtracted (default 1).", valueName: "factor"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How much of the direction is subtracted (default 1).", valueName: "factor"),
+        transform: Arguments.finite)
     var scale: Double?
 
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions

@@ -10,7 +10,8 @@ struct TrainingOptions: ParsableArguments {
 
     @Option(
         name: .customLong("learning-rate"),
-        help: ArgumentHelp("AdamW's constant learning rate (default 1e-5).", valueName: "rate"))
+        help: ArgumentHelp("AdamW's constant learning rate (default 1e-5).", valueName: "rate"),
+        transform: Arguments.finite)
     var learningRate: Double?
 
     @Flag(

@@ -6,7 +6,7 @@ import Protocol
 /// Lets the global options stand before the verb as well as after it, and names what is no command.
 enum ArgumentOrder {
     /// `arguments` with global options that stand before or between the verbs moved behind the last verb.
-    /// - Throws: ``ClientError`` with status 64 for a word that is no command, with those that there are.
+    /// - Throws: ``ClientError`` with status 64 for a word that is no command or none at all, with those that there are.
     static func normalized(
         _ arguments: [String], root: any ParsableCommand.Type
     ) throws(ClientError) -> [String] {
@@ -32,6 +32,13 @@ enum ArgumentOrder {
         let choices = command.configuration.subcommands.compactMap { $0.configuration.commandName }
         if !choices.isEmpty, let word = rest.first, !word.hasPrefix("-"), word != "help" {
             throw unknown(word, after: verbs, choices)
+        }
+        if !choices.isEmpty, rest.isEmpty {
+            let kind = verbs == ["submit"] ? "method" : "command"
+            let named = (["unlearnctl"] + verbs).joined(separator: " ")
+            throw ClientError(
+                .usage, "no \(kind) is given after “\(named)”",
+                hint: "there are: \(choices.joined(separator: ", ")); \(named) --help explains them")
         }
         // A command that only groups others has no options of its own.
         return verbs + (choices.isEmpty ? moved : []) + rest

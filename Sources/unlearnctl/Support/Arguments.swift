@@ -61,6 +61,14 @@ enum Arguments {
         return Label(key: String(text[..<position]), value: String(text[text.index(after: position)...]))
     }
 
+    /// A number that is neither infinite nor undefined.
+    @Sendable static func finite(_ text: String) throws -> Double {
+        guard let number = Double(text), number.isFinite else {
+            throw ValidationError("write a finite number, such as 0.5 or 1e-5")
+        }
+        return number
+    }
+
     /// A state's name.
     @Sendable static func states(_ text: String) throws -> [JobState] {
         try text.split(separator: ",").map { name in

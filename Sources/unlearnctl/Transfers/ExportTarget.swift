@@ -12,9 +12,10 @@ final class ExportTarget {
     private let exists: Bool
     private var isPublished = false
 
-    /// Prepares a new directory beside `path`.
+    /// Prepares a new directory beside `path`, or `path` itself.
+    /// - Parameter inPlace: Whether the files are made where they belong, for an export that nobody waits for.
     /// - Throws: ``ClientError`` with status 65 if something is there that is not an empty directory.
-    init(_ path: String) throws(ClientError) {
+    init(_ path: String, inPlace: Bool = false) throws(ClientError) {
         var trimmed = path
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
         destination = trimmed
@@ -33,16 +34,31 @@ final class ExportTarget {
             exists = false
         }
         let parent = Self.parent(of: trimmed)
+        if inPlace {
+            staging = destination
+            guard exists || mkdir(destination, 0o777) == 0 else {
+                isPublished = true
+                throw Self.unwritable(parent)
+            }
+            return
+        }
         var template = Array("\(parent)/.unlearnctl-export-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw ClientError(
-                .badInput, "cannot write in \(parent): \(SystemFailure())",
-                hint: "name a directory in a place that you can write to")
+            throw Self.unwritable(parent)
         }
         staging = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     deinit { if !isPublished { Self.remove(staging) } }
+
+    private static func unwritable(_ parent: String) -> ClientError {
+        ClientError(
+            .badInput, "cannot write in \(parent): \(SystemFailure())",
+            hint: "name a directory in a place that you can write to")
+    }
+
+    /// Leaves the files to the daemon that writes them.
+    func release() { isPublished = true }
 
     /// Makes the empty file `name`, and the directories above it.
     func create(_ name: String) throws(ClientError) -> Descriptor {
@@ -62,7 +78,8 @@ final class ExportTarget {
         }
         do {
             return try Descriptor(
-                opening: "\(staging)/\(name)", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+                opening: "\(staging)/\(name)", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                mode: staging == destination ? 0o666 : 0o600)
         } catch {
             throw storage("make \(name)", error)
         }

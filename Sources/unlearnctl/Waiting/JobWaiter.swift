@@ -12,6 +12,13 @@ final class JobWaiter {
         case cancel
     }
 
+    /// Seconds without a message after which the daemon is asked whether it still answers.
+    private static let silence = 15.0
+    /// Seconds that a waiting client gives a daemon to come back.
+    private static let patience = 120.0
+    /// The same where the job needs files that were open in the daemon that is gone: only its failure can be told.
+    private static let transferPatience = 10.0
+
     private let session: Session
     private let jobs: [JobID]
     private let interruption: Interruption
@@ -38,6 +45,7 @@ final class JobWaiter {
         let interrupts = Interrupts()
         defer { display.clear() }
         var isLost = false
+        var end = Deadline(in: 0)
         while true {
             do throws(ClientError) {
                 if isLost {
@@ -53,8 +61,18 @@ final class JobWaiter {
                     throw error
                 }
                 session.disconnect()
-                if !isLost { session.output.note("unlearnd is gone; waiting for it to come back") }
+                if !isLost {
+                    session.output.note("unlearnd is gone; waiting for it to come back")
+                    end = Deadline(in: interruption == .cancel ? Self.transferPatience : Self.patience)
+                }
                 isLost = true
+                if end.isOver {
+                    throw ClientError(
+                        error.status, error.message,
+                        hint:
+                            "\(openJobs) will be taken up by the next unlearnd; then: unlearnctl wait \(openNumbers)"
+                    )
+                }
                 let pause = Deadline(in: 0.5)
                 while !pause.isOver {
                     try check(interrupts)
@@ -71,9 +89,18 @@ final class JobWaiter {
         while again {
             try subscribe(connection)
             again = false
+            var quiet = Deadline(in: Self.silence)
             while finished.count < Set(jobs).count, !again {
                 try check(interrupts)
-                guard let message = try connection.next(Deadline(in: 0.1)) else { continue }
+                guard let message = try connection.next(Deadline(in: 0.1)) else {
+                    // A stopped daemon keeps its socket open; only an answer tells that it lives.
+                    if quiet.isOver {
+                        try connection.call(.systemPing, deadline: Deadline(in: Connection.greetingTime))
+                        quiet = Deadline(in: Self.silence)
+                    }
+                    continue
+                }
+                quiet = Deadline(in: Self.silence)
                 if case .event(let event, _) = message { again = try take(event) }
             }
         }

@@ -38,7 +38,9 @@ struct GenerateJob {
         var result = WorkerResult()
         result.result = [
             "ids": .array(tokens.map { .integer(Int64($0)) }),
-            "text": .string(tokenizer.decode(tokens, skipSpecialTokens: true)),
+            // The text of all these ids, and what a reader wants to see of it.
+            "text": .string(tokenizer.decode(tokens, skipSpecialTokens: false)),
+            "plain_text": .string(tokenizer.decode(tokens, skipSpecialTokens: true)),
             "ending": .string(ending.rawValue),
         ]
         return result

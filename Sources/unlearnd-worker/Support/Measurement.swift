@@ -25,8 +25,21 @@ struct Measurement {
     }
 
     /// Measures the result.
+    /// - Throws: `JobFailure` with `diverged` when an edit left a model whose output is not a number: such a version
+    ///   is not kept. A job that only measures reports it.
     mutating func after(_ model: Transformer, _ sets: Evaluator.Sets) throws {
-        report.after = try figures(model, sets, .after)
+        let figures = try figures(model, sets, .after)
+        report.after = figures
+        guard context.spec.kind != .evaluate else { return }
+        let losses = [
+            "forget": figures.forgetLoss, "retain": figures.retainLoss, "holdout": figures.holdoutLoss,
+        ]
+        for (name, loss) in losses.sorted(by: { $0.key < $1.key })
+        where loss == nil && figures.tokens[name] != nil {
+            throw JobFailure(
+                .diverged, "the edited model's loss on the \(name) set is not a number",
+                hint: "edit less: lower --learning-rate, --epochs or --scale")
+        }
     }
 
     /// Measures the reference, if the order has one, by its own tokenizer.
