@@ -52,6 +52,16 @@ package struct JobEstimate: Codable, Hashable, Sendable {
         self.seconds = seconds
         self.steps = steps
     }
+
+    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(memory, forKey: .memory)
+        try container.encode(disk, forKey: .disk)
+        try container.encode(seconds.finite, forKey: .seconds)
+        try container.encode(steps, forKey: .steps)
+    }
 }
 
 /// Names one job.

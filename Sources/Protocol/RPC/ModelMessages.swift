@@ -120,6 +120,19 @@ package struct HeadMove: Codable, Hashable, Sendable {
         self.why = why
         self.undone = undone
     }
+
+    enum CodingKeys: String, CodingKey { case model, from, to, time, who, why, undone }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(model, forKey: .model)
+        try container.encode(from, forKey: .from)
+        try container.encode(to, forKey: .to)
+        try container.encode(time, forKey: .time)
+        try container.encode(who, forKey: .who)
+        try container.encode(why, forKey: .why)
+        try container.encode(undone, forKey: .undone)
+    }
 }
 
 /// A model with its versions and its head's moves.

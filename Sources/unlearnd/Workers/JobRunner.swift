@@ -114,10 +114,17 @@ final class JobRunner: Sendable {
             let data = try JSONValue(encoding: report)
             try await database.change { try $0.record(.snapshot, job: id, model: model, data) }
             FailPoint.afterSnapshot.reach()
+            log.add(
+                "info", "snapshot of \(report.version), digest \(report.digest.short), is whole and pinned")
             awaitsEdit.withLock { $0 = claim.spec.kind.editsVersion }
             control.proceed()
         case .epoch(let epoch):
             try await recordEdit()
+            let losses = [
+                ("loss", epoch.loss), ("forget loss", epoch.forgetLoss), ("retain loss", epoch.retainLoss),
+            ]
+            let words = losses.compactMap { name, loss in loss.map { "\(name) \($0)" } }
+            log.add("info", "epoch \(epoch.epoch): \(epoch.steps) steps, \(words.joined(separator: ", "))")
             let data = try JSONValue(encoding: epoch)
             try await database.change { try $0.record(.epoch, job: id, model: model, data) }
         case .evaluation(let role, let figures):
