@@ -14,10 +14,13 @@ package enum DataStream: UInt64, Sendable {
 ///
 /// The order of epoch *e* (counted from 0) is Fisher and Yates' shuffle of the file's order by ``RandomSource`` with
 /// the job's seed and the stream `DataStream << 32 | e`: a function of seed, set and epoch alone. The last, short
-/// batch is kept.
+/// batch is kept. A batch may be worked through in parts of ``partSize`` examples, one after another.
 package struct Batcher: Sendable {
     package let examples: [Example]
+    /// Examples that one training step sees.
     package let batchSize: Int
+    /// Examples that are in memory together.
+    package let partSize: Int
 
     private let seed: UInt64
     private let stream: DataStream
@@ -25,13 +28,19 @@ package struct Batcher: Sendable {
 
     /// - Parameters:
     ///   - examples: At least one.
-    ///   - batchSize: Examples a batch, at least one.
+    ///   - batchSize: Examples a part, at least one.
+    ///   - accumulate: Parts a batch, at least one.
     ///   - shuffle: Whether each epoch has an order of its own; otherwise all have the file's.
-    package init(examples: [Example], batchSize: Int, seed: UInt64, stream: DataStream, shuffle: Bool = true)
-    {
-        precondition(!examples.isEmpty && batchSize > 0, "a batcher needs examples and a batch size")
+    package init(
+        examples: [Example], batchSize: Int, accumulate: Int = 1, seed: UInt64, stream: DataStream,
+        shuffle: Bool = true
+    ) {
+        precondition(
+            !examples.isEmpty && batchSize > 0 && accumulate > 0,
+            "a batcher needs examples, a batch size and a number of parts")
         self.examples = examples
-        self.batchSize = batchSize
+        self.batchSize = batchSize * accumulate
+        partSize = batchSize
         self.seed = seed
         self.stream = stream
         self.shuffle = shuffle
@@ -58,6 +67,15 @@ package struct Batcher: Sendable {
 
     /// The batch of the given examples.
     package func batch(_ rows: [Int]) -> TokenBatch { TokenBatch(padding: rows.map { examples[$0] }) }
+
+    /// The batch of the given examples in parts of ``partSize``; the last one may be shorter.
+    package func parts(_ rows: [Int]) -> StepBatch {
+        StepBatch(
+            parts: stride(from: 0, to: rows.count, by: partSize).map { start in
+                let rows = Array(rows[start..<min(start + partSize, rows.count)])
+                return StepBatch.Part(rows: rows, batch: batch(rows))
+            })
+    }
 
     /// Batches for evaluation, where order does not matter: examples of like length together, longest first, so that
     /// little is padded. With each batch the positions of its examples.

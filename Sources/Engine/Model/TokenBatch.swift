@@ -24,4 +24,16 @@ package struct TokenBatch: Sendable, Hashable {
         self.labels = labels
         self.lengths = lengths
     }
+
+    /// How many labels are predicted; those at position 0 never are.
+    package var predictedCount: Int {
+        var count = 0
+        guard labels.count == rows * columns else { return 0 }
+        for row in 0..<rows {
+            for label in labels[(row * columns)..<((row + 1) * columns)].dropFirst() where label != -100 {
+                count += 1
+            }
+        }
+        return count
+    }
 }

@@ -36,26 +36,97 @@ extension Transformer {
         return result
     }
 
-    /// Divergences from a reference, whose normalised output at the scored places is `base` (P, C).
-    func divergenceGradients(
-        _ packed: PackedBatch, _ activations: Activations, base: UnsafePointer<Float>,
-        _ reference: UnsafePointer<Float>, scale: Float, _ gradients: UnsafeMutablePointer<Float>
+    /// Losses of the labels; the gradient of the sum of their losses, each times its weight, goes into the head's
+    /// weights and `streamGradient`.
+    ///
+    /// Where weights depend on all losses and not all logits fit into memory, the logits are computed twice.
+    func weightedGradients(
+        _ packed: PackedBatch, _ activations: Activations, _ weights: TokenWeights,
+        _ gradients: UnsafeMutablePointer<Float>
+    ) -> [ck_row_loss] {
+        let result: [ck_row_loss]
+        switch weights {
+        case .each(let weight):
+            result = losses(packed, activations) { range, losses in
+                crossEntropy(packed, activations, range, scale: 0, losses)
+                weigh(packed, activations, range) { weight(losses[$0].loss) }
+                headBackward(activations, range, gradients)
+            }
+        case .all(let choose):
+            result = likelihoods(packed, activations)
+            let chosen = choose(packed.byRow(result.map(\.loss)))
+            precondition(
+                chosen.map(\.count) == packed.targetsPerRow, "there is one weight for each labelled token")
+            let flat = chosen.flatMap(\.self)
+            let all = 0..<packed.targets.count
+            if all.count <= activations.logitRows {
+                weigh(packed, activations, all) { flat[$0] }
+                headBackward(activations, all, gradients)
+            } else {
+                _ = losses(packed, activations) { range, losses in
+                    weigh(packed, activations, range) { flat[$0] }
+                    losses.advanced(by: range.lowerBound).update(
+                        repeating: ck_row_loss(), count: range.count)
+                    headBackward(activations, range, gradients)
+                }
+            }
+        }
+        scatterScored(packed, activations, gradients)
+        return result
+    }
+
+    /// Losses that `loss` makes of the logits, and of those of a reference whose normalised output at the scored
+    /// places is `base` (P, C); the gradient that it leaves goes into the head's weights and `streamGradient`.
+    func logitGradients(
+        _ packed: PackedBatch, _ activations: Activations, base: UnsafePointer<Float>?,
+        _ reference: UnsafePointer<Float>?, _ gradients: UnsafeMutablePointer<Float>,
+        _ loss: (LogitRow) -> Float
     ) -> [ck_row_loss] {
         let v = configuration.vocabularySize
+        let places = packed.places
         let result = losses(packed, activations) { range, losses in
-            layout.head.forward(
-                context, reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
-                into: activations.referenceLogits, stride: v)
+            if let base, let reference {
+                layout.head.forward(
+                    context, reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
+                    into: activations.referenceLogits, stride: v)
+            }
             context.forBlocks(of: 4, in: range.count) { block, _ in
-                for row in block {
-                    losses[range.lowerBound + row] = context.kernels.pointee.divergence(
-                        activations.logits + row * v, activations.referenceLogits + row * v, v, scale)
+                for index in block {
+                    let (row, place) = places[range.lowerBound + index]
+                    let value = loss(
+                        LogitRow(
+                            logits: UnsafeMutableBufferPointer(
+                                start: activations.logits + index * v, count: v),
+                            reference: UnsafeMutableBufferPointer(
+                                start: activations.referenceLogits + index * v, count: base == nil ? 0 : v),
+                            target: Int(packed.targets[range.lowerBound + index]), row: row, place: place))
+                    losses[range.lowerBound + index] = ck_row_loss(loss: value, correct: 0)
                 }
             }
             headBackward(activations, range, gradients)
         }
         scatterScored(packed, activations, gradients)
         return result
+    }
+
+    /// Turns logits in place into the gradient of weight · loss.
+    private func weigh(
+        _ packed: PackedBatch, _ activations: Activations, _ range: Range<Int>, _ weight: (Int) -> Float
+    ) {
+        let v = configuration.vocabularySize
+        context.forBlocks(of: 4, in: range.count) { block, _ in
+            for row in block {
+                let logits = activations.logits + row * v
+                let weight = weight(range.lowerBound + row)
+                if weight == 0 {
+                    // The kernel leaves the logits as they are.
+                    logits.update(repeating: 0, count: v)
+                } else {
+                    _ = context.kernels.pointee.cross_entropy(
+                        logits, v, Int(packed.targets[range.lowerBound + row]), weight)
+                }
+            }
+        }
     }
 
     /// Computes the logits by groups of rows and lets `body` turn them into losses (and gradients in place).

@@ -10,6 +10,12 @@ package struct LossSum: Sendable, Hashable {
     package var tokens: Int
     /// Nats per labelled token.
     package var mean: Double { nll / Double(tokens) }
+
+    /// Adds a further batch's sum.
+    package static func += (sum: inout LossSum, other: LossSum) {
+        sum.nll += other.nll
+        sum.tokens += other.tokens
+    }
 }
 
 /// How one labelled token was predicted.
@@ -51,48 +57,6 @@ package final class Transformer {
     /// A buffer as large as the parameters: for gradients or a second set of weights.
     package func makeBuffer() throws(EngineError) -> FloatStorage { try FloatStorage(count: table.count) }
 
-    /// Adds the gradient of `scale` · mean NLL over the labelled tokens of `batch` to `gradients`.
-    ///
-    /// - Returns: The batch's loss, whatever the scale.
-    /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
-    package func accumulateGradients(
-        _ batch: TokenBatch, scale: Float, into gradients: FloatStorage
-    ) throws(EngineError) -> LossSum {
-        let packed = try labelled(batch)
-        let activations = try prepare(packed, training: true)
-        forward(packed, parameters.base, activations)
-        normScored(packed, parameters.base, activations)
-        let losses = likelihoodGradients(
-            packed, activations, scale: scale / Float(packed.targets.count), gradients.base)
-        backward(packed, activations, gradients.base)
-        return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
-    }
-
-    /// Adds the gradient of `scale` · mean KL(reference || model) over the labelled places to `gradients`.
-    ///
-    /// - Parameter reference: The weights of the model to stay near to, laid out by ``table``.
-    /// - Returns: The sum of the divergences.
-    /// - Throws: ``EngineError`` with `.invalidBatch`.
-    package func accumulateDivergenceGradients(
-        _ batch: TokenBatch, reference: FloatStorage, scale: Float, into gradients: FloatStorage
-    ) throws(EngineError) -> LossSum {
-        precondition(
-            reference.count == table.count, "the reference has \(reference.count) values, not \(table.count)")
-        let packed = try labelled(batch)
-        let activations = try prepare(packed, training: true)
-        forward(packed, reference.base, activations)
-        normScored(packed, reference.base, activations)
-        let base = try FloatStorage(count: packed.targets.count * configuration.hiddenSize)
-        base.base.update(from: activations.scoredNormed, count: base.count)
-        forward(packed, parameters.base, activations)
-        normScored(packed, parameters.base, activations)
-        let losses = divergenceGradients(
-            packed, activations, base: base.base, reference.base, scale: scale / Float(packed.targets.count),
-            gradients.base)
-        backward(packed, activations, gradients.base)
-        return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
-    }
-
     /// How each labelled token of each row is predicted, in order of position (position 0 never counts).
     ///
     /// - Throws: ``EngineError`` with `.invalidBatch`.
@@ -105,11 +69,7 @@ package final class Transformer {
             normScored(packed, parameters.base, activations)
             scores = likelihoods(packed, activations)
         }
-        var next = 0
-        return packed.targetsPerRow.map { count in
-            defer { next += count }
-            return scores[next..<next + count].map { PositionScore(nll: $0.loss, correct: $0.correct != 0) }
-        }
+        return packed.byRow(scores.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
     }
 
     /// The logits after each token, (T, V), or after the last one alone, (V).
@@ -139,7 +99,7 @@ package final class Transformer {
         }
     }
 
-    private func labelled(_ batch: TokenBatch) throws(EngineError) -> PackedBatch {
+    func labelled(_ batch: TokenBatch) throws(EngineError) -> PackedBatch {
         let packed = try PackedBatch(batch, configuration: configuration)
         guard !packed.targets.isEmpty else {
             throw EngineError(
@@ -150,7 +110,7 @@ package final class Transformer {
     }
 
     /// Memory for a batch, and rotations up to its longest row.
-    private func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
+    func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
         let longest = packed.sequences.map { $0.position + $0.length }.max() ?? 1
         if case .rotary(let embedding) = configuration.positions, (rotary?.length ?? 0) < longest {
             rotary = try RotaryTable(

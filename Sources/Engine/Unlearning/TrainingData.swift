@@ -27,7 +27,7 @@ package enum TrainingData: Sendable {
         }
     }
 
-    /// One step's batches: at least one of the two.
+    /// The rows of one step: those of at least one set.
     struct Step {
         var forget: [Int]?
         var retain: [Int]?
@@ -42,21 +42,17 @@ package enum TrainingData: Sendable {
         }
     }
 
-    /// The forget batch of a step.
-    func forgetBatch(_ step: Step) -> TokenBatch? {
+    /// The batches of a step.
+    func batches(_ step: Step, at position: StepPosition) -> StepBatches {
+        let forget: Batcher?
+        let retain: Batcher?
         switch self {
-        case .pairs(let pairs): step.forget.map(pairs.forget.batch)
-        case .forgetting(let batcher): step.forget.map(batcher.batch)
-        case .learning: nil
+        case .pairs(let pairs): (forget, retain) = (pairs.forget, pairs.retain)
+        case .forgetting(let batcher): (forget, retain) = (batcher, nil)
+        case .learning(let batcher): (forget, retain) = (nil, batcher)
         }
-    }
-
-    /// The batch of a step whose likelihood is kept or raised.
-    func retainBatch(_ step: Step) -> TokenBatch? {
-        switch self {
-        case .pairs(let pairs): step.retain.map(pairs.retain.batch)
-        case .learning(let batcher): step.retain.map(batcher.batch)
-        case .forgetting: nil
-        }
+        return StepBatches(
+            position: position, forget: step.forget.flatMap { forget?.parts($0) },
+            retain: step.retain.flatMap { retain?.parts($0) })
     }
 }

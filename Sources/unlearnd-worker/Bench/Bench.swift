@@ -44,7 +44,8 @@ enum Bench {
         let pairs = try PairedBatches(
             forget: batcher(arguments.forget, arguments.steps, model, .forget),
             retain: batcher(arguments.retain, arguments.steps, model, .retain), pairing: nil)
-        let trainer = try Trainer(model, data: .pairs(pairs), settings: Trainer.Settings(epochs: 1))
+        let trainer = try Trainer(
+            model, data: .pairs(pairs), objective: AscentObjective(), settings: Trainer.Settings(epochs: 1))
         var began = ContinuousClock.now
         _ = try trainer.run { step in
             let now = ContinuousClock.now

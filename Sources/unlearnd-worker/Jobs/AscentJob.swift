@@ -12,26 +12,22 @@ struct AscentJob {
     func run() throws -> WorkerResult {
         let job = try TrainingJob(context)
         let parameters = context.parameters
-        let defaults = Trainer.Settings()
-        let settings = Trainer.Settings(
-            epochs: parameters.epochs ?? defaults.epochs,
-            learningRate: parameters.learningRate ?? defaults.learningRate,
-            alpha: parameters.alpha ?? defaults.alpha,
-            retainLoss: parameters.retainLoss ?? defaults.retainLoss, maxForgetLoss: parameters.maxForgetLoss)
+        let alpha = parameters.alpha ?? 0.5
         guard let forget = job.sets.forget else {
             throw JobFailure(.badInput, "ascent has no forget set", hint: "give --forget")
         }
         let forgetBatches = job.batcher(forget, .forget)
         guard let retain = job.sets.retain else {
-            guard settings.alpha == 1 else {
+            guard alpha == 1 else {
                 throw JobFailure(
-                    .badInput, "ascent with alpha \(settings.alpha) has no retain set",
+                    .badInput, "ascent with alpha \(alpha) has no retain set",
                     hint: "give --retain, or --alpha 1 to do without")
             }
-            return try job.run(.forgetting(forgetBatches), settings)
+            return try job.run(.forgetting(forgetBatches), AscentObjective(alpha: alpha, retains: false))
         }
         let pairs = try PairedBatches(
             forget: forgetBatches, retain: job.batcher(retain, .retain), pairing: parameters.pairing)
-        return try job.run(.pairs(pairs), settings)
+        return try job.run(
+            .pairs(pairs), AscentObjective(alpha: alpha, retainLoss: parameters.retainLoss ?? .nll))
     }
 }

@@ -15,10 +15,6 @@ struct FinetuneJob {
         guard let rows = job.sets.retain ?? job.sets.forget else {
             throw JobFailure(.badInput, "finetune has no rows to learn", hint: "give them with --data")
         }
-        let defaults = Trainer.Settings()
-        let settings = Trainer.Settings(
-            epochs: context.parameters.epochs ?? defaults.epochs,
-            learningRate: context.parameters.learningRate ?? defaults.learningRate, alpha: 0)
-        return try job.run(.learning(job.batcher(rows, .training)), settings)
+        return try job.run(.learning(job.batcher(rows, .training)), FinetuneObjective())
     }
 }

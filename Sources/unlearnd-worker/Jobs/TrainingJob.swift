@@ -4,7 +4,7 @@ import Checkpoints
 import Engine
 import Protocol
 
-/// What `ascent` and `finetune` have in common: measure, train, write, measure again.
+/// What all jobs that train have in common: measure, train, write, measure again.
 struct TrainingJob {
     let context: JobContext
     let base: CheckpointReader
@@ -32,16 +32,25 @@ struct TrainingJob {
             stream: stream, shuffle: context.parameters.shuffle ?? true)
     }
 
-    /// Trains on `data` and writes the new version.
-    func run(_ data: TrainingData, _ settings: Trainer.Settings) throws -> WorkerResult {
-        try checkMemory(data, settings)
+    /// The numbers of the run that every objective shares.
+    private var settings: Trainer.Settings {
+        let defaults = Trainer.Settings()
+        return Trainer.Settings(
+            epochs: context.parameters.epochs ?? defaults.epochs,
+            learningRate: context.parameters.learningRate ?? defaults.learningRate,
+            maxForgetLoss: context.parameters.maxForgetLoss)
+    }
+
+    /// Trains towards `objective` on `data` and writes the new version.
+    func run(_ data: TrainingData, _ objective: any Objective) throws -> WorkerResult {
+        try checkMemory(data, objective)
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         try measurement?.before(model, sets)
 
-        let outcome = try train(model, data, settings)
+        let outcome = try train(model, data, objective)
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
@@ -74,15 +83,21 @@ struct TrainingJob {
     }
 
     /// Gradients and moments live only as long as this runs.
-    private func train(_ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings) throws
+    private func train(_ model: Transformer, _ data: TrainingData, _ objective: any Objective) throws
         -> Trainer.Outcome
     {
+        let settings = settings
+        let preparation = context.phase("prepare", unit: "rows")
         let phase = context.phase("edit", unit: "steps")
         let total = settings.epochs * data.stepsPerEpoch
+        let trainer = try Trainer(model, data: data, objective: objective, settings: settings) {
+            try preparation.update($0, of: $1)
+        }
         try phase.update(0, of: total)
-        let trainer = try Trainer(model, data: data, settings: settings)
         let outcome = try trainer.run { step in
-            var figures = ["epoch": Double(step.epoch), "loss": step.loss]
+            var figures = step.losses.figures
+            figures["epoch"] = Double(step.epoch)
+            figures["loss"] = step.loss
             figures["forget_loss"] = step.forgetLoss
             figures["retain_loss"] = step.retainLoss
             try phase.update(step.number, of: total, figures: figures)
@@ -95,11 +110,11 @@ struct TrainingJob {
         return outcome
     }
 
-    private func checkMemory(_ data: TrainingData, _ settings: Trainer.Settings) throws {
+    private func checkMemory(_ data: TrainingData, _ objective: any Objective) throws {
         let longest = data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 0
         let predicted = try TrainingMemory.predict(
-            configuration, batch: data.batchers.map(\.batchSize).max() ?? 1, length: longest,
-            keepsBase: settings.retainLoss == .kl)
+            configuration, batch: data.batchers.map(\.partSize).max() ?? 1, length: longest,
+            keepsBase: objective.copies > 0)
         if let installed = PeakMemory.installed, Int64(predicted) > installed {
             throw JobFailure(
                 .memory,

@@ -32,10 +32,10 @@ struct TrainerTests {
     }
 
     private func run(
-        _ model: Transformer, _ data: TrainingData, _ settings: Trainer.Settings
+        _ model: Transformer, _ data: TrainingData, _ objective: any Objective, _ settings: Trainer.Settings
     ) throws -> (outcome: Trainer.Outcome, steps: [Trainer.Step]) {
         var steps: [Trainer.Step] = []
-        let outcome = try Trainer(model, data: data, settings: settings).run {
+        let outcome = try Trainer(model, data: data, objective: objective, settings: settings).run {
             steps.append($0)
         } epoch: { _ in
         }
@@ -47,8 +47,8 @@ struct TrainerTests {
         let golden = try GoldenModel(name)
         let pairs = try pairs(golden)
         let trained = try golden.load()
-        let settings = Trainer.Settings(epochs: 2, learningRate: 1e-3, alpha: 0.3)
-        let (outcome, steps) = try run(trained, .pairs(pairs), settings)
+        let settings = Trainer.Settings(epochs: 2, learningRate: 1e-3)
+        let (outcome, steps) = try run(trained, .pairs(pairs), AscentObjective(alpha: 0.3), settings)
 
         let model = try golden.load()
         let gradients = try model.makeBuffer()
@@ -81,43 +81,46 @@ struct TrainerTests {
         let golden = try GoldenModel("gpt2")
         let pairs = try pairs(golden, pairing: .cycle)
         let alone = try golden.load()
+        let settings = Trainer.Settings(epochs: 1, learningRate: 1e-3)
         _ = try run(
-            alone, .forgetting(pairs.forget), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+            alone, .forgetting(pairs.forget), AscentObjective(alpha: 1, retains: false), settings)
         let both = try golden.load()
         let (_, steps) = try run(
-            both, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 1))
+            both, .pairs(pairs), AscentObjective(alpha: 1), settings)
         #expect(alone.weights == both.weights)
         #expect(steps.allSatisfy { $0.retainLoss != nil && $0.loss == -($0.forgetLoss ?? 0) })
         let kept = try golden.load()
         let (_, plain) = try run(
-            kept, .pairs(pairs), Trainer.Settings(epochs: 1, learningRate: 1e-3, alpha: 0))
+            kept, .pairs(pairs), AscentObjective(alpha: 0), settings)
         #expect(plain.allSatisfy { $0.forgetLoss != nil && $0.loss == $0.retainLoss })
     }
 
     @Test func `the loss cap stops before the update that would follow it`() throws {
         let golden = try GoldenModel("llama-tied")
         let data = try TrainingData.forgetting(pairs(golden).forget)
-        var settings = Trainer.Settings(epochs: 20, learningRate: 1e-2, alpha: 1)
-        let (_, steps) = try run(golden.load(), data, settings)
+        let objective = AscentObjective(alpha: 1, retains: false)
+        var settings = Trainer.Settings(epochs: 20, learningRate: 1e-2)
+        let (_, steps) = try run(golden.load(), data, objective, settings)
         let cap = try #require(steps.map { $0.forgetLoss ?? 0 }.max())
         let first = try #require(steps.firstIndex { $0.forgetLoss ?? 0 >= cap })
         settings.maxForgetLoss = cap
         let model = try golden.load()
-        let capped = try run(model, data, settings)
+        let capped = try run(model, data, objective, settings)
         #expect(
             capped.outcome.cappedAt == cap && capped.outcome.steps == first
                 && capped.steps == Array(steps[..<first]))
         settings.maxForgetLoss = 0
         let untouched = try golden.load()
-        let nothing = try run(untouched, data, settings).outcome
+        let nothing = try run(untouched, data, objective, settings).outcome
         #expect(nothing.epochs.isEmpty && nothing.steps == 0 && nothing.cappedAt == steps[0].forgetLoss)
         #expect(try untouched.weights == golden.load().weights)
     }
 
     @Test func `a divergence from the base begins at zero and holds the model`() throws {
         let golden = try GoldenModel("gpt2")
-        let settings = Trainer.Settings(epochs: 3, learningRate: 1e-3, alpha: 0.5, retainLoss: .kl)
-        let (_, steps) = try run(golden.load(), .pairs(pairs(golden)), settings)
+        let settings = Trainer.Settings(epochs: 3, learningRate: 1e-3)
+        let (_, steps) = try run(
+            golden.load(), .pairs(pairs(golden)), AscentObjective(alpha: 0.5, retainLoss: .kl), settings)
         #expect(abs(steps[0].retainLoss ?? 1) < 1e-6)
         #expect(steps.dropFirst().allSatisfy { $0.retainLoss ?? 0 > 0 })
     }
@@ -126,12 +129,14 @@ struct TrainerTests {
         let golden = try GoldenModel("llama-tied")
         let data = try TrainingData.learning(
             Batcher(examples: examples(golden, "retain"), batchSize: 4, seed: 1, stream: .training))
-        let (outcome, _) = try run(golden.load(), data, Trainer.Settings(epochs: 8, learningRate: 3e-3))
+        let (outcome, _) = try run(
+            golden.load(), data, FinetuneObjective(), Trainer.Settings(epochs: 8, learningRate: 3e-3))
         let losses = outcome.epochs.compactMap(\.loss)
         #expect(losses.count == 8 && losses[7] < losses[0])
         #expect(outcome.epochs.allSatisfy { $0.forgetLoss == nil })
         #expect(throws: DivergenceError.self) {
-            _ = try run(golden.load(), data, Trainer.Settings(epochs: 8, learningRate: 1e38))
+            _ = try run(
+                golden.load(), data, FinetuneObjective(), Trainer.Settings(epochs: 8, learningRate: 1e38))
         }
     }
 

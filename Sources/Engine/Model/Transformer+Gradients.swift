@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernels
+
+/// How much each labelled token's negative log-likelihood counts in a weighted sum.
+///
+/// Weights are constants of the gradient: a loss that is a function f of likelihoods has the weights ∂f/∂nll.
+package enum TokenWeights {
+    /// A function of the token's own negative log-likelihood. Called by several threads at once.
+    case each((_ nll: Float) -> Float)
+    /// Chosen once all negative log-likelihoods of the batch are known: rows of labelled tokens in, weights of the
+    /// same form out.
+    case all((_ rows: [[Float]]) -> [[Float]])
+}
+
+/// One labelled place with its logits, for a loss of its own.
+package struct LogitRow {
+    /// The logits (V). The loss leaves its gradient here, weights and means included.
+    package let logits: UnsafeMutableBufferPointer<Float>
+    /// The reference model's logits (V), to be overwritten at will; empty without a reference.
+    package let reference: UnsafeMutableBufferPointer<Float>
+    /// The label.
+    package let target: Int
+    /// The row of the batch.
+    package let row: Int
+    /// Which of the row's labelled tokens it is, counted from 0.
+    package let place: Int
+}
+
+/// Gradients of losses over a batch. All add to a buffer laid out by ``Transformer/table``.
+extension Transformer {
+    /// Adds the gradient of `scale` · mean NLL over the labelled tokens of `batch` to `gradients`.
+    ///
+    /// - Parameter tokens: What the sum is divided by, where the batch is a part of a larger one; its own labelled
+    ///   tokens unless given.
+    /// - Returns: The batch's loss, whatever the scale.
+    /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
+    package func accumulateGradients(
+        _ batch: TokenBatch, scale: Float, tokens: Int? = nil, into gradients: FloatStorage
+    ) throws(EngineError) -> LossSum {
+        let (packed, activations) = try forwardScored(batch)
+        let losses = likelihoodGradients(
+            packed, activations, scale: scale / Float(tokens ?? packed.targets.count), gradients.base)
+        backward(packed, activations, gradients.base)
+        return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
+    }
+
+    /// Adds the gradient of the sum of weight · NLL over the labelled tokens of `batch` to `gradients`.
+    ///
+    /// - Returns: How each labelled token of each row is predicted, whatever its weight.
+    /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
+    package func accumulateWeightedGradients(
+        _ batch: TokenBatch, into gradients: FloatStorage, _ weights: TokenWeights
+    ) throws(EngineError) -> [[PositionScore]] {
+        let (packed, activations) = try forwardScored(batch)
+        let losses = weightedGradients(packed, activations, weights, gradients.base)
+        backward(packed, activations, gradients.base)
+        return packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
+    }
+
+    /// Adds the gradient of a sum of losses on the logits of the labelled places of `batch` to `gradients`.
+    ///
+    /// - Parameters:
+    ///   - reference: The weights of a model whose logits each loss sees as well, laid out by ``table``.
+    ///   - loss: Turns the logits of one place into their gradient and returns its loss. Called by several threads
+    ///     at once.
+    /// - Returns: What `loss` returned for each labelled token of each row.
+    /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
+    package func accumulateLogitGradients(
+        _ batch: TokenBatch, reference: FloatStorage? = nil, into gradients: FloatStorage,
+        _ loss: (LogitRow) -> Float
+    ) throws(EngineError) -> [[Float]] {
+        var base: FloatStorage?
+        if let reference {
+            precondition(
+                reference.count == table.count,
+                "the reference has \(reference.count) values, not \(table.count)")
+            let (packed, activations) = try forwardScored(batch, reference)
+            let copy = try FloatStorage(count: packed.targets.count * configuration.hiddenSize)
+            copy.base.update(from: activations.scoredNormed, count: copy.count)
+            base = copy
+        }
+        let (packed, activations) = try forwardScored(batch)
+        let losses = logitGradients(
+            packed, activations, base: base?.base, reference.map { UnsafePointer($0.base) }, gradients.base,
+            loss)
+        backward(packed, activations, gradients.base)
+        return packed.byRow(losses.map(\.loss))
+    }
+
+    /// Adds the gradient of `scale` · mean KL(reference || model) over the labelled places to `gradients`.
+    ///
+    /// - Parameters:
+    ///   - reference: The weights of the model to stay near to, laid out by ``table``.
+    ///   - tokens: What the sum is divided by; the batch's own labelled tokens unless given.
+    /// - Returns: The sum of the divergences.
+    /// - Throws: ``EngineError`` with `.invalidBatch`.
+    package func accumulateDivergenceGradients(
+        _ batch: TokenBatch, reference: FloatStorage, scale: Float, tokens: Int? = nil,
+        into gradients: FloatStorage
+    ) throws(EngineError) -> LossSum {
+        let scale = scale / Float(tokens ?? batch.predictedCount)
+        let divergence = context.kernels.pointee.divergence
+        let losses = try accumulateLogitGradients(batch, reference: reference, into: gradients) { row in
+            guard let logits = row.logits.baseAddress, let reference = row.reference.baseAddress else {
+                return .nan
+            }
+            return divergence(logits, reference, row.logits.count, scale).loss
+        }.joined()
+        return LossSum(nll: losses.reduce(0) { $0 + Double($1) }, tokens: losses.count)
+    }
+
+    /// Runs the blocks over a batch that has labels, and normalises the scored places.
+    private func forwardScored(
+        _ batch: TokenBatch, _ weights: FloatStorage? = nil
+    ) throws(EngineError) -> (PackedBatch, Activations) {
+        let packed = try labelled(batch)
+        let activations = try prepare(packed, training: true)
+        let weights = (weights ?? parameters).base
+        forward(packed, weights, activations)
+        normScored(packed, weights, activations)
+        return (packed, activations)
+    }
+}
+
+extension PackedBatch {
+    /// What there is for each label, by the rows of the batch.
+    func byRow<Value>(_ values: [Value]) -> [[Value]] {
+        var next = 0
+        return targetsPerRow.map { count in
+            defer { next += count }
+            return Array(values[next..<next + count])
+        }
+    }
+
+    /// For each label its row of the batch, and which of the row's labels it is.
+    var places: [(row: Int, place: Int)] {
+        targetsPerRow.enumerated().flatMap { row, count in (0..<count).map { (row, $0) } }
+    }
+}
