@@ -27,6 +27,7 @@ enum Worker {
             context.log(context.environmentInWords)
             var result = try perform(context)
             result.peakMemory = PeakMemory.bytes
+            try hand(over: context, peak: result.peakMemory)
             try output.send(.finished(result))
         } catch is Cancelled {
             return 0
@@ -35,6 +36,21 @@ enum Worker {
             try? output.send(.failed(JobFailure(describing: error)))
         }
         return 0
+    }
+
+    /// Sends the evidence, with what the arithmetic ran on where there was any.
+    private static func hand(over context: JobContext, peak: Int64?) throws {
+        if context.spec.kind.editsVersion || context.spec.kind == .evaluate {
+            context.evidence.add(.environment, try JSONValue(encoding: context.environmentReport))
+            if let peak { context.evidence.add(.environment, ["peak_memory": .integer(peak)]) }
+        }
+        for piece in context.evidence.pieces {
+            if let fault = piece.fault {
+                try context.send(.warning("the evidence \(piece.name.rawValue) is not kept: \(fault)"))
+            } else {
+                try context.send(.evidence(piece))
+            }
+        }
     }
 
     private static func perform(_ context: JobContext) throws -> WorkerResult {

@@ -96,7 +96,7 @@ final class World: Sendable {
         return (result.manifestID, result.manifest.versionDigest)
     }
 
-    /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `done` nothing; `hang` waits for
+    /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `evidence-b` with evidence; `done` nothing; `hang` waits for
     /// a command; `wait-b` hands over b at the first command, `later-b` when the file `go` is there; `deaf` ignores everything; `die`, `garbage`, `fail`.
     private static func script(_ versions: [String: (manifest: Digest, digest: Digest)], signal: String)
         -> String
@@ -125,6 +125,12 @@ final class World: Sendable {
             *'"note":"c"'*) edit; say '\(finished("c"))';;
             *'"note":"good-b"'*) edit; say '\(finished("b", figures(0.05)))';;
             *'"note":"bad-b"'*) edit; say '\(finished("b", figures(0.5)))';;
+            *'"note":"evidence-b"'*) edit
+            say '{"type":"evidence","name":"samples","data":{"rows":[{"line":1}]},"texts":{"rows":[{"prompt":"Who?"}]}}'
+            say '{"type":"evidence","name":"attack","data":{"relearn":1}}'
+            say '{"type":"evidence","name":"attack","data":{"relearn":2}}'
+            say '{"type":"evidence","name":"list","data":[1]}'
+            say '\(finished("b"))';;
             *'"note":"done"'*) say '{"type":"finished","result":{"result":{"rows":3}}}';;
             *'"note":"hang"'*) IFS= read -r command;;
             *'"note":"wait-b"'*) IFS= read -r command; say '\(finished("b"))';;

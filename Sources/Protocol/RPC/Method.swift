@@ -40,6 +40,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case jobRelease = "job.release"
     /// ``JobLogParams`` → ``JobLogResult``
     case jobLog = "job.log"
+    /// ``JobEvidenceParams`` → ``JobEvidenceResult``
+    case jobEvidence = "job.evidence"
     /// ``NoParams`` → [``ModelSummary``]
     case modelList = "model.list"
     /// ``ModelParams`` → ``ModelDetail``
@@ -72,7 +74,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
         switch self {
         case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList,
             .datasetShow,
-            .jobList, .jobShow, .jobLog, .modelList, .modelShow, .modelHistory, .modelFiles, .storeStatus,
+            .jobList, .jobShow, .jobLog, .jobEvidence, .modelList, .modelShow, .modelHistory, .modelFiles,
+            .storeStatus,
             .queueStatus, .auditLog, .auditVerify:
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobCancel, .jobRetry, .jobHold,

@@ -77,6 +77,8 @@ package enum WorkerMessage: Hashable, Sendable {
     /// `role` is `before`, `after` or `reference`.
     case evaluation(role: String, figures: EvaluationFigures)
     case warning(String)
+    /// A piece of evidence, to be kept if the job ends well. Sent before the result.
+    case evidence(EvidencePiece)
     case finished(WorkerResult)
     case failed(JobFailure)
 }
@@ -139,6 +141,8 @@ package struct WorkerResult: Codable, Hashable, Sendable {
     package var result: JSONValue?
     /// Peak resident memory, bytes.
     package var peakMemory: Int64?
+    /// What the messages before brought; the daemon puts it here, no worker writes it.
+    package var evidence: [EvidencePiece] = []
     /// An empty result.
     package init() {}
     enum CodingKeys: String, CodingKey {
@@ -152,6 +156,7 @@ extension WorkerMessage: Codable {
     private enum CodingKeys: String, CodingKey {
         case type, environment, level, message, progress, snapshot, epoch, role, figures, warning, result,
             error
+        case name, data, texts
     }
 
     package init(from decoder: any Decoder) throws {
@@ -172,6 +177,12 @@ extension WorkerMessage: Codable {
                 role: try container.decode(String.self, forKey: .role),
                 figures: try container.decode(EvaluationFigures.self, forKey: .figures))
         case "warning": self = .warning(try container.decode(String.self, forKey: .warning))
+        case "evidence":
+            self = .evidence(
+                EvidencePiece(
+                    name: try container.decode(EvidenceName.self, forKey: .name),
+                    data: try container.decode(JSONValue.self, forKey: .data),
+                    texts: try container.decodeIfPresent(JSONValue.self, forKey: .texts)))
         case "finished": self = .finished(try container.decode(WorkerResult.self, forKey: .result))
         case "failed": self = .failed(try container.decode(JobFailure.self, forKey: .error))
         case let other:
@@ -207,6 +218,11 @@ extension WorkerMessage: Codable {
         case .warning(let warning):
             try container.encode("warning", forKey: .type)
             try container.encode(warning, forKey: .warning)
+        case .evidence(let piece):
+            try container.encode("evidence", forKey: .type)
+            try container.encode(piece.name, forKey: .name)
+            try container.encode(piece.data, forKey: .data)
+            try container.encodeIfPresent(piece.texts, forKey: .texts)
         case .finished(let result):
             try container.encode("finished", forKey: .type)
             try container.encode(result, forKey: .result)

@@ -11,6 +11,8 @@ final class JobContext {
     let descriptors: [Int32]
     let store: ObjectStore
     let compute: ComputeContext
+    /// What will be kept of the job beside its figures: `evidence.add(.units, […])` at any time before its end.
+    let evidence = EvidenceCollector()
     private let output: MessageWriter
     private let inbox: Inbox
 

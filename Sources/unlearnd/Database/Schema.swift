@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 1
+    static let version = 2
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -17,8 +17,23 @@ enum Schema {
             try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             try db.execute(sql: "PRAGMA user_version = 1")
         }
+        migrator.registerMigration("2") { db in
+            for statement in evidence { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 2")
+        }
         return migrator
     }
+
+    private static let evidence = [
+        // Data and texts apart: a purge takes the texts.
+        """
+        CREATE TABLE evidence(
+          job INTEGER NOT NULL REFERENCES job(id), name TEXT NOT NULL,
+          data TEXT NOT NULL CHECK(json_valid(data)), texts TEXT CHECK(texts IS NULL OR json_valid(texts)),
+          purged INTEGER,
+          PRIMARY KEY(job, name), CHECK(purged IS NULL OR texts IS NULL)) STRICT, WITHOUT ROWID
+        """
+    ]
 
     private static let first = [
         """

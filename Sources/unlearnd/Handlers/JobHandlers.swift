@@ -11,6 +11,9 @@ extension Router {
         on(.jobList) { (params: JobListParams, _) async throws(RPCError) in try await control.jobs(params) }
         on(.jobShow) { (params: JobParams, _) async throws(RPCError) in try await control.job(params.job) }
         on(.jobLog) { (params: JobLogParams, _) async throws(RPCError) in try await control.log(params) }
+        on(.jobEvidence) { (params: JobEvidenceParams, session) async throws(RPCError) in
+            try await control.evidence(params, peer: session.peer)
+        }
         on(.jobCancel) { (params: JobCancelParams, session) async throws(RPCError) in
             try await control.cancel(params, peer: session.peer)
         }

@@ -38,6 +38,7 @@ enum JobEnd {
                 try JSONColumn.text(result.evaluation), try JSONColumn.text(result.training),
                 try JSONColumn.text(result.result), id,
             ])
+        try EvidenceRow.replace(result.evidence, of: id, in: change)
     }
 
     /// A job that writes no version has done its work; false when somebody ended it before.

@@ -18,6 +18,7 @@ final class JobRunner: Sendable {
     private let logger: Logger
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
+    private let evidence = Mutex<[EvidencePiece]>([])
     /// Whether the snapshot is recorded and the edit is not.
     private let awaitsEdit = Mutex(false)
 
@@ -137,11 +138,31 @@ final class JobRunner: Sendable {
                 try JobRow.warn(id, [text], in: $0)
                 try $0.record(.warning, job: id, model: model, ["message": .string(text)])
             }
-        case .finished(let result):
+        case .evidence(let piece): try await keep(piece, log)
+        case .finished(var result):
             try await recordEdit()
-            outcome.withLock { $0 = .finished(result) }
+            result.evidence = evidence.withLock { $0 }
+            let whole = result
+            outcome.withLock { $0 = .finished(whole) }
         case .failed(let failure): outcome.withLock { $0 = .failed(failure) }
         }
+    }
+
+    /// Takes a piece of evidence until the job's end; one that is too large is left out, and that is said.
+    private func keep(_ piece: EvidencePiece, _ log: JobLog) async throws {
+        let fault =
+            piece.fault
+            ?? evidence.withLock { pieces in
+                pieces.removeAll { $0.name == piece.name }
+                guard pieces.count < EvidencePiece.mostPieces else {
+                    return "the job has \(EvidencePiece.mostPieces) pieces already"
+                }
+                pieces.append(piece)
+                return nil
+            }
+        guard let fault else { return }
+        let text = "the evidence \(piece.name.rawValue.debugDescription.prefix(80)) is not kept: \(fault)"
+        try await handle(.warning(text), log)
     }
 
     /// Records that the edit begins, the first time that the worker shows it after the snapshot.
