@@ -2,8 +2,8 @@
 
 /// Where the forward pass keeps what the backward pass needs, and the memory both work in.
 ///
-/// One block of memory, cut up for N packed tokens and P scored ones. Without training the blocks of the
-/// network share one set of buffers.
+/// One block of memory, cut up for N packed tokens and P scored ones. Without training, and with checkpointing, the
+/// blocks of the network share one set of buffers.
 final class Activations {
     /// The sizes a cut is made for.
     struct Size {
@@ -11,6 +11,8 @@ final class Activations {
         var predictors: Int
         var longest: Int
         var training: Bool
+        /// Whether training keeps each block's input alone and computes the rest again in the backward pass.
+        var checkpointing = false
     }
 
     /// What one decoder block keeps; all are (N, …).
@@ -53,7 +55,10 @@ final class Activations {
 
     private let storage: FloatStorage
 
-    /// The lengths of all parts for a size, in floats.
+    /// What is mapped.
+    var bytes: Int { storage.count * MemoryLayout<Float>.stride }
+
+    /// The lengths of all parts for a size, in floats: exactly what ``Activations`` maps.
     struct Plan {
         let blockParts: [Int]
         let slots: Int
@@ -74,7 +79,7 @@ final class Activations {
                 stream, n * c.qkvWidth, n * c.attentionWidth, n * c.heads, stream, stream,
                 n * c.preactivationWidth, n * c.intermediateSize, n, n, n, n,
             ]
-            slots = size.training ? c.layers : 1
+            slots = size.training && !size.checkpointing ? c.layers : 1
             streams = size.training ? c.layers + 1 : 2
             commonParts = [
                 p * c.hiddenSize, p * c.hiddenSize, size.training ? p * c.hiddenSize : 0, p, p,
@@ -136,7 +141,8 @@ final class Activations {
     /// Whether a batch of `other`'s size fits.
     func fits(_ other: Size) -> Bool {
         other.tokens <= size.tokens && other.predictors <= size.predictors && other.longest <= size.longest
-            && other.training == size.training
+            && (size.training || !other.training)
+            && (!other.training || other.checkpointing == size.checkpointing)
     }
 
     /// The buffers of one decoder block.

@@ -4,7 +4,7 @@
 package struct MemoryEstimate: Sendable, Hashable {
     /// One copy of the weights in f32.
     package let weights: Int
-    /// Activations, gradients of activations and logits of the largest batch.
+    /// Activations, gradients of activations and logits of the largest batch: what a ``Transformer`` maps for it.
     package let activations: Int
     /// Whether gradients and an optimiser's two moments are held as well.
     package let training: Bool
@@ -14,16 +14,20 @@ package struct MemoryEstimate: Sendable, Hashable {
 
     /// The estimate for batches of `rows` rows of up to `columns` tokens.
     ///
+    /// - Parameter checkpointing: Whether training computes activations again instead of keeping them.
     /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason.
     package init(
-        _ configuration: ModelConfiguration, rows: Int, columns: Int, training: Bool, threads: Int
+        _ configuration: ModelConfiguration, rows: Int, columns: Int, training: Bool,
+        checkpointing: Bool = false,
+        threads: Int
     ) throws(EngineError) {
         let table = try ModelLayout(configuration).table
         let tokens = max(1, rows) * max(1, columns)
         let plan = Activations.Plan(
             configuration,
             size: Activations.Size(
-                tokens: tokens, predictors: tokens, longest: max(1, columns), training: training),
+                tokens: tokens, predictors: tokens, longest: max(1, columns), training: training,
+                checkpointing: checkpointing),
             threads: threads)
         let bytes = MemoryLayout<Float>.stride
         weights = table.count * bytes

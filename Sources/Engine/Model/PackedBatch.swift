@@ -5,19 +5,9 @@
 /// A row is kept up to the last position that predicts a label: what comes after it can influence neither loss
 /// nor gradient of a causal model.
 struct PackedBatch {
-    /// One row's run of packed tokens.
-    struct Sequence: Hashable {
-        /// Its first packed token.
-        var start: Int
-        /// How many there are.
-        var length: Int
-        /// The position of its first token in the model's context.
-        var position: Int
-    }
-
     var tokens: [Int32] = []
     var positions: [Int32] = []
-    var sequences: [Sequence] = []
+    var sequences: [TokenRun] = []
     /// The packed token before each label, ascending.
     var predictors: [Int] = []
     /// The labels, in the order of `predictors`.
@@ -29,7 +19,7 @@ struct PackedBatch {
     init(tokens: [Int32], position: Int, configuration: ModelConfiguration) throws(EngineError) {
         self.tokens = tokens
         positions = (0..<tokens.count).map { Int32(position + $0) }
-        sequences = [Sequence(start: 0, length: tokens.count, position: position)]
+        sequences = [TokenRun(row: 0, start: 0, length: tokens.count, position: position)]
         guard !tokens.isEmpty else {
             throw EngineError(.invalidBatch, "there are no tokens", hint: "Give at least one token.")
         }
@@ -86,7 +76,7 @@ struct PackedBatch {
                 try Self.check(token: batch.tokens[base + column], row: row, configuration)
             }
             guard used > 0 else { continue }
-            sequences.append(Sequence(start: start, length: used, position: 0))
+            sequences.append(TokenRun(row: row, start: start, length: used, position: 0))
             tokens.append(contentsOf: batch.tokens[base..<base + used])
             positions.append(contentsOf: 0..<Int32(used))
         }

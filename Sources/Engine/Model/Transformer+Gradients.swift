@@ -33,29 +33,34 @@ extension Transformer {
     ///
     /// - Parameter tokens: What the sum is divided by, where the batch is a part of a larger one; its own labelled
     ///   tokens unless given.
+    /// - Parameter observer: Sees the pass; nobody does unless given.
     /// - Returns: The batch's loss, whatever the scale.
     /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
     package func accumulateGradients(
-        _ batch: TokenBatch, scale: Float, tokens: Int? = nil, into gradients: FloatStorage
+        _ batch: TokenBatch, scale: Float, tokens: Int? = nil, into gradients: FloatStorage,
+        observer: PassObserver? = nil
     ) throws(EngineError) -> LossSum {
-        let (packed, activations) = try forwardScored(batch)
+        let pass = try forwardScored(batch, observer: observer)
         let losses = likelihoodGradients(
-            packed, activations, scale: scale / Float(tokens ?? packed.targets.count), gradients.base)
-        backward(packed, activations, gradients.base)
+            pass.packed, pass.activations, scale: scale / Float(tokens ?? pass.packed.targets.count),
+            gradients.base)
+        backward(pass, gradients.base)
         return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
     }
 
     /// Adds the gradient of the sum of weight · NLL over the labelled tokens of `batch` to `gradients`.
     ///
+    /// - Parameter observer: Sees the pass; nobody does unless given.
     /// - Returns: How each labelled token of each row is predicted, whatever its weight.
     /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
     package func accumulateWeightedGradients(
-        _ batch: TokenBatch, into gradients: FloatStorage, _ weights: TokenWeights
+        _ batch: TokenBatch, into gradients: FloatStorage, observer: PassObserver? = nil,
+        _ weights: TokenWeights
     ) throws(EngineError) -> [[PositionScore]] {
-        let (packed, activations) = try forwardScored(batch)
-        let losses = weightedGradients(packed, activations, weights, gradients.base)
-        backward(packed, activations, gradients.base)
-        return packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
+        let pass = try forwardScored(batch, observer: observer)
+        let losses = weightedGradients(pass.packed, pass.activations, weights, gradients.base)
+        backward(pass, gradients.base)
+        return pass.packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
     }
 
     /// Adds the gradient of a sum of losses on the logits of the labelled places of `batch` to `gradients`.
@@ -75,17 +80,17 @@ extension Transformer {
             precondition(
                 reference.count == table.count,
                 "the reference has \(reference.count) values, not \(table.count)")
-            let (packed, activations) = try forwardScored(batch, reference)
-            let copy = try FloatStorage(count: packed.targets.count * configuration.hiddenSize)
-            copy.base.update(from: activations.scoredNormed, count: copy.count)
+            let pass = try forwardScored(batch, reference)
+            let copy = try FloatStorage(count: pass.packed.targets.count * configuration.hiddenSize)
+            copy.base.update(from: pass.activations.scoredNormed, count: copy.count)
             base = copy
         }
-        let (packed, activations) = try forwardScored(batch)
+        let pass = try forwardScored(batch)
         let losses = logitGradients(
-            packed, activations, base: base?.base, reference.map { UnsafePointer($0.base) }, gradients.base,
-            loss)
-        backward(packed, activations, gradients.base)
-        return packed.byRow(losses.map(\.loss))
+            pass.packed, pass.activations, base: base?.base, reference.map { UnsafePointer($0.base) },
+            gradients.base, loss)
+        backward(pass, gradients.base)
+        return pass.packed.byRow(losses.map(\.loss))
     }
 
     /// Adds the gradient of `scale` · mean KL(reference || model) over the labelled places to `gradients`.
@@ -112,14 +117,12 @@ extension Transformer {
 
     /// Runs the blocks over a batch that has labels, and normalises the scored places.
     private func forwardScored(
-        _ batch: TokenBatch, _ weights: FloatStorage? = nil
-    ) throws(EngineError) -> (PackedBatch, Activations) {
-        let packed = try labelled(batch)
-        let activations = try prepare(packed, training: true)
-        let weights = (weights ?? parameters).base
-        forward(packed, weights, activations)
-        normScored(packed, weights, activations)
-        return (packed, activations)
+        _ batch: TokenBatch, _ weights: FloatStorage? = nil, observer: PassObserver? = nil
+    ) throws(EngineError) -> BlockPass {
+        let pass = try pass(labelled(batch), weights?.base, training: true, observer: observer)
+        forward(pass)
+        normScored(pass.packed, pass.weights, pass.activations)
+        return pass
     }
 }
 

@@ -38,6 +38,9 @@ package final class Transformer {
     package let parameters: FloatStorage
     /// What it computes on.
     package let context: ComputeContext
+    /// Whether training keeps each block's input alone and computes the block again in the backward pass: the same
+    /// bits from a fraction of the memory, for about a third more work.
+    package let checkpointing: Bool
 
     let layout: ModelLayout
     private var activations: Activations?
@@ -46,9 +49,12 @@ package final class Transformer {
     /// A model with room for its weights, all zero: load or initialise them.
     ///
     /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason, `.resources` without memory.
-    package init(_ configuration: ModelConfiguration, context: ComputeContext) throws(EngineError) {
+    package init(
+        _ configuration: ModelConfiguration, context: ComputeContext, checkpointing: Bool = false
+    ) throws(EngineError) {
         self.configuration = configuration
         self.context = context
+        self.checkpointing = checkpointing
         layout = try ModelLayout(configuration)
         table = layout.table
         parameters = try FloatStorage(count: table.count)
@@ -57,17 +63,23 @@ package final class Transformer {
     /// A buffer as large as the parameters: for gradients or a second set of weights.
     package func makeBuffer() throws(EngineError) -> FloatStorage { try FloatStorage(count: table.count) }
 
+    /// Bytes that are mapped for activations now: what the largest batch so far took, as ``MemoryEstimate`` tells.
+    package var activationBytes: Int { activations?.bytes ?? 0 }
+
     /// How each labelled token of each row is predicted, in order of position (position 0 never counts).
     ///
+    /// - Parameter observer: Sees the pass; nobody does unless given.
     /// - Throws: ``EngineError`` with `.invalidBatch`.
-    package func score(_ batch: TokenBatch) throws(EngineError) -> [[PositionScore]] {
+    package func score(_ batch: TokenBatch, observer: PassObserver? = nil) throws(EngineError)
+        -> [[PositionScore]]
+    {
         let packed = try PackedBatch(batch, configuration: configuration)
         var scores: [ck_row_loss] = []
         if !packed.targets.isEmpty {
-            let activations = try prepare(packed, training: false)
-            forward(packed, parameters.base, activations)
-            normScored(packed, parameters.base, activations)
-            scores = likelihoods(packed, activations)
+            let pass = try pass(packed, training: false, observer: observer)
+            forward(pass)
+            normScored(pass.packed, pass.weights, pass.activations)
+            scores = likelihoods(packed, pass.activations)
         }
         return packed.byRow(scores.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
     }
@@ -85,16 +97,17 @@ package final class Transformer {
             tokens: tokens, position: cache?.length ?? 0, configuration: configuration)
         packed.predictors = lastOnly ? [tokens.count - 1] : Array(0..<tokens.count)
         packed.targets = [Int32](repeating: 0, count: packed.predictors.count)
-        let activations = try prepare(packed, training: false)
-        forward(packed, parameters.base, activations, cache: cache)
-        normScored(packed, parameters.base, activations)
+        let pass = try pass(packed, training: false, cache: cache)
+        forward(pass)
+        normScored(pass.packed, pass.weights, pass.activations)
         cache?.advance(tokens.count)
         return [Float](unsafeUninitializedCapacity: packed.targets.count * configuration.vocabularySize) {
             out, count in
             count = packed.targets.count * configuration.vocabularySize
             guard let base = out.baseAddress else { return }
             layout.head.forward(
-                context, parameters.base, activations.scoredNormed, rows: packed.targets.count, into: base,
+                context, parameters.base, pass.activations.scoredNormed, rows: packed.targets.count,
+                into: base,
                 stride: configuration.vocabularySize)
         }
     }
@@ -109,8 +122,19 @@ package final class Transformer {
         return packed
     }
 
+    /// A pass over a batch with these weights (the model's own unless given).
+    func pass(
+        _ packed: PackedBatch, _ weights: UnsafePointer<Float>? = nil, training: Bool,
+        cache: KeyValueCache? = nil, observer: PassObserver? = nil
+    ) throws(EngineError) -> BlockPass {
+        BlockPass(
+            packed: packed, weights: weights ?? UnsafePointer(parameters.base),
+            activations: try prepare(packed, training: training), attention: attention(packed), cache: cache,
+            observer: observer)
+    }
+
     /// Memory for a batch, and rotations up to its longest row.
-    func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
+    private func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
         let longest = packed.sequences.map { $0.position + $0.length }.max() ?? 1
         if case .rotary(let embedding) = configuration.positions, (rotary?.length ?? 0) < longest {
             rotary = try RotaryTable(
@@ -119,7 +143,7 @@ package final class Transformer {
         }
         var size = Activations.Size(
             tokens: packed.tokens.count, predictors: packed.targets.count, longest: longest,
-            training: training)
+            training: training, checkpointing: checkpointing)
         if let activations, activations.fits(size) { return activations }
         if let old = activations?.size, old.training == training {
             size.tokens = max(size.tokens, old.tokens)
@@ -150,7 +174,7 @@ package final class Transformer {
     }
 
     /// The attention of a batch.
-    func attention(_ packed: PackedBatch) -> Attention {
+    private func attention(_ packed: PackedBatch) -> Attention {
         Attention(
             heads: configuration.heads, keyValueHeads: configuration.keyValueHeads,
             headSize: configuration.headSize,

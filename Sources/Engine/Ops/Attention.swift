@@ -11,7 +11,7 @@ struct Attention {
     let keyValueHeads: Int
     let headSize: Int
     let scale: Float
-    let sequences: [PackedBatch.Sequence]
+    let sequences: [TokenRun]
     /// N, the number of packed tokens.
     let tokens: Int
 

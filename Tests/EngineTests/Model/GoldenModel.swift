@@ -17,11 +17,13 @@ struct GoldenModel {
         return names + sizes.sorted().flatMap { size in names.map { "\(path)/\(size)/\($0)" } }
     }()
 
+    let name: String
     let configuration: ModelConfiguration
     let facts: JSONValue
     private let tensors: SafetensorsFixture
 
     init(_ name: String) throws {
+        self.name = name
         let files =
             try name.hasPrefix("/") ? URL(filePath: name) : Self.fixtures().appending(path: "models/\(name)")
         configuration = try ModelConfiguration(
@@ -40,8 +42,10 @@ struct GoldenModel {
     var logits: [Float] { get throws { try tensors.values("logits") } }
 
     /// A model with the golden weights.
-    func load(threads: Int = 2, level: Int32? = nil) throws -> Transformer {
-        let model = try Transformer(configuration, context: ComputeContext(threads: threads, level: level))
+    func load(threads: Int = 2, level: Int32? = nil, checkpointing: Bool = false) throws -> Transformer {
+        let model = try Transformer(
+            configuration, context: ComputeContext(threads: threads, level: level),
+            checkpointing: checkpointing)
         let names = tensors.entries.keys.filter { $0.hasPrefix("weights/") }.sorted()
         let bindings = try model.table.bind(
             names.map { (String($0.dropFirst("weights/".count)), tensors.entries[$0]?.shape ?? []) })
