@@ -204,6 +204,11 @@ static long argmax(const float *x, long n) {
     return best;
 }
 
+static double sum_of_squares(const float *x, long n) {
+    double sum = 0;
+    for (long i = 0; i < n; i++) sum += (double)x[i] * x[i];
+    return sum;
+}
 static void adamw(float *w, const float *g, float *m, float *v, long n, const ck_adamw_step *s) {
     for (long i = 0; i < n; i++) {
         m[i] = (float)(m[i] + s->one_minus_beta1 * ((double)g[i] - m[i]));
@@ -294,6 +299,7 @@ const ck_kernels ck_kernels_scalar = {
     .cross_entropy = cross_entropy,
     .divergence = divergence,
     .argmax = argmax,
+    .sum_of_squares = sum_of_squares,
     .adamw = adamw,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what PyTorch makes of training steps beyond plain ones to Tests/EngineTests/Fixtures/training.
 
-Run it with .venv/bin/python. Weighted likelihoods and losses on logits; see the functions for each.
+Run it with .venv/bin/python. Weighted likelihoods and losses on logits; runs with accumulation, clipping, schedules,
+AdamW's options and frozen parameters. See the functions for each.
 """
 
 import copy
@@ -9,6 +10,7 @@ import json
 import pathlib
 
 import torch
+import transformers
 from safetensors.torch import save_file
 
 import reference_models
@@ -56,6 +58,60 @@ def gradient(loss, model):
     return {name: tensor.grad.clone() for name, tensor in named(model).items()}
 
 
+def rows_of(group):
+    """The rows of a group's batches, one by one, without their padding."""
+    return [
+        (b["tokens"][row, : b["lengths"][row]], b["labels"][row, : b["lengths"][row]])
+        for b in group for row in range(b["rows"])]
+
+
+def padded(rows):
+    columns = max(len(tokens) for tokens, _ in rows)
+    def pad(values, filler):
+        return torch.stack([torch.nn.functional.pad(v, (0, columns - len(v)), value=filler) for v in values])
+    return dict(
+        rows=len(rows), columns=columns, tokens=pad([t for t, _ in rows], 0), labels=pad([l for _, l in rows], -100),
+        lengths=torch.tensor([len(t) for t, _ in rows]))
+
+
+def fine_tuned(model, rows, schedule, epochs=3, batch=3, accumulate=2, clip=None, trained=lambda name: True, **adam):
+    """Fine-tuning as transformers' Trainer does it: mean over the labelled tokens of all batches of a step."""
+    for name, tensor in named(model).items():
+        tensor.requires_grad_(trained(name))
+    optimizer = torch.optim.AdamW([t for t in model.parameters() if t.requires_grad], **adam)
+    batches = [padded(rows[start:start + batch]) for start in range(0, len(rows), batch)]
+    steps = [batches[start:start + accumulate] for start in range(0, len(batches), accumulate)]
+    scheduler = schedule(optimizer, epochs * len(steps))
+    facts = []
+    for step in steps * epochs:
+        items = sum(int((b["labels"][:, 1:] != -100).sum()) for b in step)
+        optimizer.zero_grad()
+        total = 0.0
+        for b in step:
+            loss = token_losses(model, b)[0].sum() / items
+            loss.backward()
+            total += loss.item()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip) if clip else torch.tensor(0.0)
+        facts.append(dict(loss=total, norm=norm.item(), rate=scheduler.get_last_lr()[0]))
+        optimizer.step()
+        scheduler.step()
+    return facts
+
+
+def with_options(model, rows):
+    """Everything at once: accumulation, clipping, warm-up and cosine, AdamW's options."""
+    return fine_tuned(
+        model, rows, lambda o, n: transformers.get_cosine_schedule_with_warmup(o, 2, n), clip=10.0, lr=1e-3,
+        betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)
+
+
+def frozen(model, rows):
+    """The second block without its norms alone, on a straight line down from a warm-up of a fifth of the steps."""
+    return fine_tuned(
+        model, rows, lambda o, n: transformers.get_linear_schedule_with_warmup(o, -(-n // 5), n), accumulate=1,
+        clip=1.0, lr=1e-3, trained=lambda name: ".layers.1." in name and "norm" not in name)
+
+
 def main():
     model = reference_models.models(11, 1, 1)["llama-tied"]
     data = reference_models.batches(11, 1, 1)
@@ -74,6 +130,11 @@ def main():
             ("undial", undial(model, reference, forget))]:
         facts[name] = loss.item()
         tensors |= {f"{name}/{key}": value for key, value in gradient(loss, model).items()}
+
+    for name, train in [("options", with_options), ("frozen", frozen)]:
+        trained = copy.deepcopy(model)
+        facts[name] = train(trained, rows_of(data["retain"]))
+        tensors |= {f"{name}/{key}": value.detach().clone() for key, value in named(trained).items()}
 
     facts["batches"] = {
         name: [

@@ -34,6 +34,7 @@ const ck_kernels CK_TABLE = {
     .cross_entropy = cross_entropy,
     .divergence = divergence,
     .argmax = argmax,
+    .sum_of_squares = sum_of_squares,
     .adamw = adamw,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,

@@ -98,6 +98,8 @@ typedef struct ck_kernels {
     long (*argmax)(const float *x, long count);
 
     // Optimiser.
+    /// The sum of squares, every square and sum in double.
+    double (*sum_of_squares)(const float *x, long count);
     /// One AdamW step over `count` parameters: w, m and v change, g is read.
     void (*adamw)(float *w, const float *g, float *m, float *v, long count, const ck_adamw_step *step);
 

@@ -48,7 +48,7 @@ extension Transformer {
 
     /// Runs block `layer` backwards: `streamGradient` (N, C) goes from the gradient of the stream that leaves it to
     /// that of the stream that enters it; the gradients of its parameters are added to `gradients`.
-    func backward(_ layer: Int, _ pass: BlockPass, _ gradients: UnsafeMutablePointer<Float>) {
+    func backward(_ layer: Int, _ pass: BlockPass, _ gradients: GradientTarget) {
         let c = configuration
         let block = layout.blocks[layer]
         let activations = pass.activations
@@ -145,7 +145,7 @@ extension Transformer {
     /// Projections that read the same x: their weights' gradients, and the sum of the gradients for x.
     private func backward(
         _ projections: [ModelLayout.Placed], _ w: UnsafePointer<Float>,
-        _ gradients: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+        _ gradients: GradientTarget, x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
         stride: Int, rows: Int, into dx: UnsafeMutablePointer<Float>
     ) {
         for (index, projection) in projections.enumerated() {

@@ -25,15 +25,18 @@ extension Transformer {
         }
     }
 
-    /// Runs the blocks backwards from `streamGradient` (N, C), the gradient of what leaves the last one that ran.
+    /// Runs the blocks backwards from `streamGradient` (N, C), the gradient of what leaves the last one that ran, down
+    /// to the lowest one of which anything is trained, or through all if somebody observes the pass.
     ///
     /// - Parameter layers: How many blocks ran forward; all unless given.
-    func backward(_ pass: BlockPass, layers: Int? = nil, _ gradients: UnsafeMutablePointer<Float>) {
+    func backward(_ pass: BlockPass, layers: Int? = nil, _ gradients: GradientTarget) {
         let c = configuration
         let activations = pass.activations
         let gradient = activations.streamGradient
         let last = layers ?? c.layers
+        let lowest = pass.observer == nil ? lowestTrained : 0
         for layer in (0..<last).reversed() {
+            guard layer >= lowest else { return }
             pass.observer?.streamGradient?(layer + 1, pass.observed(gradient, width: c.hiddenSize))
             // The shared buffers hold what the last block left there; every other block is computed again.
             if activations.size.checkpointing, layer < last - 1 {
@@ -42,11 +45,19 @@ extension Transformer {
             backward(layer, pass, gradients)
         }
         pass.observer?.streamGradient?(0, pass.observed(gradient, width: c.hiddenSize))
-        context.scatterAdd(
-            gradient, pass.packed.tokens, width: c.hiddenSize, into: gradients + layout.tokenEmbedding)
-        if let positions = layout.positionEmbedding {
-            context.scatterAdd(
-                gradient, pass.packed.positions, width: c.hiddenSize, into: gradients + positions)
+        if let target = gradients[layout.tokenEmbedding] {
+            context.scatterAdd(gradient, pass.packed.tokens, width: c.hiddenSize, into: target)
         }
+        if let target = gradients[layout.positionEmbedding] {
+            context.scatterAdd(gradient, pass.packed.positions, width: c.hiddenSize, into: target)
+        }
+    }
+
+    /// The block at which the backward pass may end; 0 if something before the blocks is trained.
+    private var lowestTrained: Int {
+        let before = [layout.tokenEmbedding, layout.positionEmbedding].compactMap(\.self)
+        if before.contains(where: trainable.contains) { return 0 }
+        return table.entries.lazy.filter { self.trainable.contains($0.offset) }.compactMap(\.layer).min()
+            ?? configuration.layers
     }
 }

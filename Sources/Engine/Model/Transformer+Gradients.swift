@@ -43,8 +43,8 @@ extension Transformer {
         let pass = try forwardScored(batch, observer: observer)
         let losses = likelihoodGradients(
             pass.packed, pass.activations, scale: scale / Float(tokens ?? pass.packed.targets.count),
-            gradients.base)
-        backward(pass, gradients.base)
+            target(gradients))
+        backward(pass, target(gradients))
         return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
     }
 
@@ -58,8 +58,8 @@ extension Transformer {
         _ weights: TokenWeights
     ) throws(EngineError) -> [[PositionScore]] {
         let pass = try forwardScored(batch, observer: observer)
-        let losses = weightedGradients(pass.packed, pass.activations, weights, gradients.base)
-        backward(pass, gradients.base)
+        let losses = weightedGradients(pass.packed, pass.activations, weights, target(gradients))
+        backward(pass, target(gradients))
         return pass.packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
     }
 
@@ -88,8 +88,8 @@ extension Transformer {
         let pass = try forwardScored(batch)
         let losses = logitGradients(
             pass.packed, pass.activations, base: base?.base, reference.map { UnsafePointer($0.base) },
-            gradients.base, loss)
-        backward(pass, gradients.base)
+            target(gradients), loss)
+        backward(pass, target(gradients))
         return pass.packed.byRow(losses.map(\.loss))
     }
 
@@ -113,6 +113,11 @@ extension Transformer {
             return divergence(logits, reference, row.logits.count, scale).loss
         }.joined()
         return LossSum(nll: losses.reduce(0) { $0 + Double($1) }, tokens: losses.count)
+    }
+
+    /// Where gradients of what is trained go.
+    func target(_ gradients: FloatStorage) -> GradientTarget {
+        GradientTarget(base: gradients.base, trainable: trainable)
     }
 
     /// Runs the blocks over a batch that has labels, and normalises the scored places.

@@ -26,7 +26,7 @@ extension Transformer {
     /// `streamGradient`.
     func likelihoodGradients(
         _ packed: PackedBatch, _ activations: Activations, scale: Float,
-        _ gradients: UnsafeMutablePointer<Float>
+        _ gradients: GradientTarget
     ) -> [ck_row_loss] {
         let result = losses(packed, activations) { range, losses in
             crossEntropy(packed, activations, range, scale: scale, losses)
@@ -42,7 +42,7 @@ extension Transformer {
     /// Where weights depend on all losses and not all logits fit into memory, the logits are computed twice.
     func weightedGradients(
         _ packed: PackedBatch, _ activations: Activations, _ weights: TokenWeights,
-        _ gradients: UnsafeMutablePointer<Float>
+        _ gradients: GradientTarget
     ) -> [ck_row_loss] {
         let result: [ck_row_loss]
         switch weights {
@@ -79,7 +79,7 @@ extension Transformer {
     /// places is `base` (P, C); the gradient that it leaves goes into the head's weights and `streamGradient`.
     func logitGradients(
         _ packed: PackedBatch, _ activations: Activations, base: UnsafePointer<Float>?,
-        _ reference: UnsafePointer<Float>?, _ gradients: UnsafeMutablePointer<Float>,
+        _ reference: UnsafePointer<Float>?, _ gradients: GradientTarget,
         _ loss: (LogitRow) -> Float
     ) -> [ck_row_loss] {
         let v = configuration.vocabularySize
@@ -166,7 +166,7 @@ extension Transformer {
 
     /// From the logits' gradients to those of the head's weights and of the scored places.
     private func headBackward(
-        _ activations: Activations, _ range: Range<Int>, _ gradients: UnsafeMutablePointer<Float>
+        _ activations: Activations, _ range: Range<Int>, _ gradients: GradientTarget
     ) {
         let c = configuration
         let offset = range.lowerBound * c.hiddenSize
@@ -181,7 +181,7 @@ extension Transformer {
 
     /// Through the last norm back to the residual stream; places that are not scored get zero.
     private func scatterScored(
-        _ packed: PackedBatch, _ activations: Activations, _ gradients: UnsafeMutablePointer<Float>
+        _ packed: PackedBatch, _ activations: Activations, _ gradients: GradientTarget
     ) {
         let c = configuration
         let count = packed.predictors.count

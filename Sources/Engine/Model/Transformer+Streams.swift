@@ -21,7 +21,7 @@ extension Transformer {
         let value = loss(
             pass.observed(pass.activations.stream(blocks), width: width),
             pass.observed(gradient, width: width))
-        backward(pass, layers: blocks, gradients.base)
+        backward(pass, layers: blocks, target(gradients))
         return value
     }
 

@@ -41,6 +41,8 @@ package final class Transformer {
     /// Whether training keeps each block's input alone and computes the block again in the backward pass: the same
     /// bits from a fraction of the memory, for about a third more work.
     package let checkpointing: Bool
+    /// What gradients are taken of; at first everything.
+    package var trainable: Trainable
 
     let layout: ModelLayout
     private var activations: Activations?
@@ -57,6 +59,7 @@ package final class Transformer {
         self.checkpointing = checkpointing
         layout = try ModelLayout(configuration)
         table = layout.table
+        trainable = Trainable(all: table)
         parameters = try FloatStorage(count: table.count)
     }
 

@@ -44,28 +44,29 @@ struct Linear: Sendable {
             beta: accumulate ? 1 : 0, dx, stride: inputs)
     }
 
-    /// dW += xᵀ · dy and db += the column sums of dy.
+    /// dW += xᵀ · dy and db += the column sums of dy, of those that are trained.
     func backwardWeight(
-        _ context: ComputeContext, _ gradients: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>,
+        _ context: ComputeContext, _ gradients: GradientTarget, x: UnsafePointer<Float>,
         _ dy: UnsafePointer<Float>, stride: Int, rows: Int
     ) {
-        switch layout {
-        case .inputsFirst:
-            context.multiply(
-                inputs, outputs, rows, Operand(x, stride: inputs, transposed: true),
-                Operand(dy, stride: stride),
-                beta: 1, gradients + weight, stride: outputs)
-        case .outputsFirst:
-            context.multiply(
-                outputs, inputs, rows, Operand(dy, stride: stride, transposed: true),
-                Operand(x, stride: inputs),
-                beta: 1, gradients + weight, stride: inputs)
+        if let target = gradients[weight] {
+            switch layout {
+            case .inputsFirst:
+                context.multiply(
+                    inputs, outputs, rows, Operand(x, stride: inputs, transposed: true),
+                    Operand(dy, stride: stride),
+                    beta: 1, target, stride: outputs)
+            case .outputsFirst:
+                context.multiply(
+                    outputs, inputs, rows, Operand(dy, stride: stride, transposed: true),
+                    Operand(x, stride: inputs),
+                    beta: 1, target, stride: inputs)
+            }
         }
-        if let bias {
+        if let target = gradients[bias] {
             context.forBlocks(of: 64, in: outputs) { columns, _ in
                 context.kernels.pointee.column_sum(
-                    gradients + bias + columns.lowerBound, dy + columns.lowerBound, stride, rows,
-                    columns.count)
+                    target + columns.lowerBound, dy + columns.lowerBound, stride, rows, columns.count)
             }
         }
     }

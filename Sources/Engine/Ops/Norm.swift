@@ -31,10 +31,11 @@ struct Norm: Sendable {
         }
     }
 
-    /// dx(N,C) += the gradient for x; the gradients of gamma and beta are added to `gradients`.
+    /// dx(N,C) += the gradient for x; the gradients of gamma and beta are added to `gradients`
+    /// where they are trained.
     func backward(
         _ context: ComputeContext, _ parameters: UnsafePointer<Float>,
-        _ gradients: UnsafeMutablePointer<Float>,
+        _ gradients: GradientTarget,
         dy: UnsafePointer<Float>, x: UnsafePointer<Float>, _ statistics: Statistics, rows: Int, columns: Int,
         into dx: UnsafeMutablePointer<Float>
     ) {
@@ -44,11 +45,19 @@ struct Norm: Sendable {
                 dx + start * columns, dy + start * columns, x + start * columns, parameters + gamma,
                 mean(statistics).map { $0 + start }, statistics.rstd + start, block.count, columns)
         }
+        let dGamma = gradients[gamma]
+        let dBeta = gradients[beta]
+        if dGamma == nil && dBeta == nil { return }
         context.forBlocks(of: 64, in: columns) { block, _ in
             let start = block.lowerBound
-            context.kernels.pointee.norm_backward_weight(
-                gradients + gamma + start, beta.map { gradients + $0 + start }, dy + start, x + start,
-                mean(statistics), statistics.rstd, rows, block.count, columns)
+            // The kernel makes both: a frozen one goes to waste.
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 64) { waste in
+                guard let waste = waste.baseAddress else { return }
+                waste.update(repeating: 0, count: 64)
+                context.kernels.pointee.norm_backward_weight(
+                    dGamma.map { $0 + start } ?? waste, dBeta.map { $0 + start }, dy + start, x + start,
+                    mean(statistics), statistics.rstd, rows, block.count, columns)
+            }
         }
     }
 }

@@ -39,7 +39,14 @@ package final class FloatStorage: @unchecked Sendable {
     deinit { munmap(base, max(count, 1) * MemoryLayout<Float>.stride) }
 
     /// Sets every value to zero.
-    package func clear() { memset(base, 0, count * MemoryLayout<Float>.stride) }
+    package func clear() { clear([0..<count]) }
+
+    /// Sets the values of `ranges` to zero.
+    package func clear(_ ranges: [Range<Int>]) {
+        for range in ranges {
+            memset(base + range.lowerBound, 0, range.count * MemoryLayout<Float>.stride)
+        }
+    }
 
     /// All values.
     package var buffer: UnsafeMutableBufferPointer<Float> {

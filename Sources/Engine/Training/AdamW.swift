@@ -39,15 +39,20 @@ package final class AdamW {
     /// How many steps were taken.
     package private(set) var steps = 0
     private let context: ComputeContext
+    private let ranges: [Range<Int>]
     private let first: FloatStorage
     private let second: FloatStorage
 
-    /// An optimiser for `count` values, with zero moments.
+    /// An optimiser for buffers of `count` values, with zero moments.
     ///
+    /// - Parameter ranges: Which of the values it changes; all unless given. Only these moments take memory.
     /// - Throws: ``EngineError`` with `.resources`.
-    package init(count: Int, rates: Rates, context: ComputeContext) throws(EngineError) {
+    package init(
+        count: Int, ranges: [Range<Int>]? = nil, rates: Rates, context: ComputeContext
+    ) throws(EngineError) {
         self.rates = rates
         self.context = context
+        self.ranges = ranges ?? [0..<count]
         first = try FloatStorage(count: count)
         second = try FloatStorage(count: count)
     }
@@ -65,12 +70,15 @@ package final class AdamW {
             beta2: Float(rates.beta2), one_minus_beta2: Float(1 - rates.beta2),
             bias_correction2_sqrt: Float(correction2.squareRoot()), epsilon: Float(rates.epsilon),
             negative_step_size: Float(-(rates.learningRate / correction1)))
-        context.forBlocks(of: 1 << 16, in: first.count) { block, _ in
-            let start = block.lowerBound
-            withUnsafePointer(to: constants) {
-                context.kernels.pointee.adamw(
-                    parameters.base + start, gradients.base + start, first.base + start, second.base + start,
-                    block.count, $0)
+        for range in ranges {
+            context.forBlocks(of: 1 << 16, in: range.count) { block, _ in
+                let start = range.lowerBound + block.lowerBound
+                withUnsafePointer(to: constants) {
+                    context.kernels.pointee.adamw(
+                        parameters.base + start, gradients.base + start, first.base + start,
+                        second.base + start,
+                        block.count, $0)
+                }
             }
         }
     }

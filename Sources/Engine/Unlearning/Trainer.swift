@@ -8,15 +8,24 @@ package struct Trainer {
     /// The numbers of a run.
     package struct Settings: Sendable, Hashable {
         package var epochs: Int
-        package var learningRate: Double
+        /// AdamW's rates; its learning rate is the highest of the run.
+        package var rates: AdamW.Rates
+        package var schedule: LearningRateSchedule
+        /// The longest gradient, as its norm over all that is trained; longer ones are scaled down.
+        package var clipNorm: Double?
         /// The run ends before the update of the first step whose forget batch has this loss or more; that step
         /// counts for nothing.
         package var maxForgetLoss: Double?
 
         /// Settings; the defaults are those of the commands.
-        package init(epochs: Int = 3, learningRate: Double = 1e-5, maxForgetLoss: Double? = nil) {
+        package init(
+            epochs: Int = 3, learningRate: Double = 1e-5, schedule: LearningRateSchedule = .init(),
+            clipNorm: Double? = nil, maxForgetLoss: Double? = nil
+        ) {
             self.epochs = epochs
-            self.learningRate = learningRate
+            rates = AdamW.Rates(learningRate: learningRate)
+            self.schedule = schedule
+            self.clipNorm = clipNorm
             self.maxForgetLoss = maxForgetLoss
         }
     }
@@ -26,6 +35,10 @@ package struct Trainer {
         package var position: StepPosition
         /// Before the update.
         package var losses: StepLosses
+        /// What the update was made with.
+        package var learningRate: Double
+        /// The gradient's norm before it was clipped, if it was to be.
+        package var gradientNorm: Double?
 
         /// Counts from 1 over the whole run.
         package var number: Int { position.number }
@@ -52,7 +65,7 @@ package struct Trainer {
     private let gradients: FloatStorage
     private let optimizer: AdamW
 
-    /// Makes ready to train `model` in place: memory for gradients and moments, and what the objective needs.
+    /// Makes ready to train `model.trainable` in place: memory for gradients and moments, and what the objective needs.
     ///
     /// - Parameter progress: Called with the rows that the objective has looked at beforehand; throwing cancels.
     /// - Throws: ``EngineError`` with `.resources`; what `progress` throws.
@@ -66,7 +79,7 @@ package struct Trainer {
         self.settings = settings
         gradients = try model.makeBuffer()
         optimizer = try AdamW(
-            count: model.table.count, rates: AdamW.Rates(learningRate: settings.learningRate),
+            count: model.table.count, ranges: model.trainable.ranges, rates: settings.rates,
             context: model.context)
         try objective.begin(model, progress: progress)
     }
@@ -82,6 +95,7 @@ package struct Trainer {
     ) throws -> Outcome {
         var outcome = Outcome(epochs: [], steps: 0)
         let total = settings.epochs * data.stepsPerEpoch
+        let ranges = model.trainable.ranges
         for epoch in 0..<settings.epochs {
             let began = ContinuousClock.now
             var sums = Sums()
@@ -89,7 +103,7 @@ package struct Trainer {
                 let position = StepPosition(
                     number: outcome.steps + 1, total: total, epoch: epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
-                gradients.clear()
+                gradients.clear(ranges)
                 let losses = try objective.accumulate(
                     data.batches(rows, at: position), model, into: gradients)
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
@@ -101,11 +115,21 @@ package struct Trainer {
                     let value = losses.loss.isNaN ? "NaN" : "\(losses.loss)"
                     throw DivergenceError("the loss became \(value) in step \(position.number) of \(total)")
                 }
+                let norm = settings.clipNorm.map { model.context.clip(gradients, ranges, to: $0) }
+                if let norm, !norm.isFinite {
+                    throw DivergenceError(
+                        "the gradient became NaN or infinite in step \(position.number) of \(total)")
+                }
+                optimizer.rates.learningRate =
+                    settings.rates.learningRate * settings.schedule.factor(step: position.number, of: total)
                 optimizer.step(model.parameters, gradients)
                 outcome.steps = position.number
                 objective.finish(position, losses)
                 sums.add(losses)
-                try report(Step(position: position, losses: losses))
+                try report(
+                    Step(
+                        position: position, losses: losses, learningRate: optimizer.rates.learningRate,
+                        gradientNorm: norm))
             }
             if sums.steps > 0 {
                 let figures = sums.epoch(epoch + 1, since: began)

@@ -7,11 +7,31 @@ package struct JobParameters: Codable, Hashable, Sendable {
     // ascent and finetune
     /// Passes over the data; default 3.
     package var epochs: Int?
-    /// AdamW's constant learning rate; default 1e-5.
+    /// AdamW's learning rate, the highest of the run; default 1e-5.
     package var learningRate: Double?
+    /// How the learning rate goes; default `constant`.
+    package var schedule: Schedule?
+    /// Steps over which the learning rate rises from 0, or below 1 their share of all steps; default 0.
+    package var warmupSteps: Double?
+    /// AdamW's decoupled weight decay; default 0.01.
+    package var weightDecay: Double?
+    /// AdamW's two decay rates; default 0.9 and 0.999.
+    package var betas: [Double]?
+    /// What AdamW adds to the denominator; default 1e-8.
+    package var epsilon: Double?
+    /// Batches of each set whose gradients are added up for one step; default 1.
+    package var accumulate: Int?
+    /// The longest gradient, as its norm over all trained parameters; longer ones are scaled down.
+    package var clipNorm: Double?
+    /// The blocks that are trained; default all, with everything outside the blocks.
+    package var trainLayers: LayerSelection?
+    /// Patterns of the names of tensors that are trained, `*`, `?` and `[…]` as in file names; default all.
+    package var trainTensors: [String]?
+    /// Patterns of the names of tensors that are not trained.
+    package var freezeTensors: [String]?
     /// Weight of forgetting against retaining, 0 to 1; default 0.5 (`ascent`).
     package var alpha: Double?
-    /// Rows per step and set; default 4.
+    /// Rows of a set that are in memory together; default 4.
     package var batchSize: Int?
     /// Longest row in tokens; default min(512, the model's context).
     package var maxLength: Int?
@@ -68,7 +88,14 @@ package struct JobParameters: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case epochs, alpha, pairing, precision, accuracy, truncate, shuffle
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
+        case schedule, betas, epsilon, accumulate
         case learningRate = "learning_rate"
+        case warmupSteps = "warmup_steps"
+        case weightDecay = "weight_decay"
+        case clipNorm = "clip_norm"
+        case trainLayers = "train_layers"
+        case trainTensors = "train_tensors"
+        case freezeTensors = "freeze_tensors"
         case batchSize = "batch_size"
         case maxLength = "max_length"
         case retainLoss = "retain_loss"
@@ -80,7 +107,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// The names of the parameters that `kind` reads.
     package static func names(for kind: JobKind) -> Set<String> {
         let evaluation: Set<String> = ["accuracy", "batch_size", "max_length", "truncate"]
-        let training = evaluation.union(["epochs", "learning_rate", "shuffle", "precision"])
+        let training = evaluation.union([
+            "epochs", "learning_rate", "shuffle", "precision", "schedule", "warmup_steps", "weight_decay",
+            "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
+        ])
         switch kind {
         case .ascent: return training.union(["alpha", "pairing", "retain_loss", "max_forget_loss"])
         case .finetune: return training
@@ -102,6 +132,15 @@ package enum Pairing: String, Codable, Sendable, CaseIterable {
     case min
     /// The retain set repeats until every forget row was used.
     case cycle
+}
+
+/// How the learning rate goes over a run, after its warm-up.
+package enum Schedule: String, Codable, Sendable, CaseIterable {
+    case constant
+    /// Straight down to 0.
+    case linear
+    /// Down to 0 as half a cosine.
+    case cosine
 }
 
 /// The loss that holds the model on the retain set.

@@ -45,4 +45,7 @@ package struct JobSpec: Codable, Hashable, Sendable {
         self.model = model
         self.parameters = parameters
     }
+
+    /// Rows of each set that one training step sees.
+    package var rowsPerStep: Int { (parameters?.batchSize ?? 4) * (parameters?.accumulate ?? 1) }
 }

@@ -12,7 +12,7 @@ struct EvaluationOptions: ParsableArguments {
 
     @Option(
         name: .customLong("batch-size"),
-        help: ArgumentHelp("Rows per step and set (default 4).", valueName: "rows"))
+        help: ArgumentHelp("Rows of a set that are in memory together (default 4).", valueName: "rows"))
     var batchSize: Int?
 
     @Option(

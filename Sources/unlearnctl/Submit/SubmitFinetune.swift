@@ -8,8 +8,7 @@ struct SubmitFinetune: SubmitCommand {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model on; the result becomes its next version.",
         discussion: """
-            loss = L of the data, the mean negative log-likelihood of the labelled tokens, minimised with AdamW at a \
-            constant learning rate.
+            loss = L of the data, the mean negative log-likelihood of the labelled tokens, minimised with AdamW.
 
             Use it to make the fine-tuned side of a task vector, a reference that never saw the forgotten data, or a \
             model from scratch (unlearnctl model create). With --forget or --holdout beside --data the versions are \

@@ -10,9 +10,72 @@ struct TrainingOptions: ParsableArguments {
 
     @Option(
         name: .customLong("learning-rate"),
-        help: ArgumentHelp("AdamW's constant learning rate (default 1e-5).", valueName: "rate"),
+        help: ArgumentHelp(
+            "AdamW's learning rate, the highest of the run (default 1e-5).", valueName: "rate"),
         transform: Arguments.finite)
     var learningRate: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "How the learning rate goes after the warm-up (default constant).",
+            valueName: "constant|linear|cosine"))
+    var schedule: Schedule?
+
+    @Option(
+        name: .customLong("warmup-steps"),
+        help: ArgumentHelp(
+            "Steps over which the learning rate rises from 0; below 1, their share of all steps (default 0).",
+            valueName: "steps"), transform: Arguments.finite)
+    var warmupSteps: Double?
+
+    @Option(
+        name: .customLong("weight-decay"),
+        help: ArgumentHelp("AdamW's decoupled weight decay (default 0.01).", valueName: "rate"),
+        transform: Arguments.finite)
+    var weightDecay: Double?
+
+    @Option(
+        help: ArgumentHelp("AdamW's decay rates (default 0.9,0.999).", valueName: "b1,b2"),
+        transform: Arguments.pair)
+    var betas: [Double]?
+
+    @Option(
+        help: ArgumentHelp("What AdamW adds to the denominator (default 1e-8).", valueName: "number"),
+        transform: Arguments.finite)
+    var epsilon: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Batches of each set whose gradients are added up for one step (default 1).", valueName: "batches"
+        ))
+    var accumulate: Int?
+
+    @Option(
+        name: .customLong("clip-norm"),
+        help: ArgumentHelp("Scale gradients down to this norm where they are longer.", valueName: "norm"),
+        transform: Arguments.finite)
+    var clipNorm: Double?
+
+    @Option(
+        name: .customLong("train-layers"),
+        help: ArgumentHelp(
+            "Train only these blocks, counted from 0: 4-7, or 0,2,8-11.", valueName: "layers"),
+        transform: Arguments.layers)
+    var trainLayers: LayerSelection?
+
+    @Option(
+        name: .customLong("train-tensors"),
+        help: ArgumentHelp(
+            "Train only tensors with such names, as '*.mlp.down_proj.weight'. May be repeated.",
+            valueName: "pattern"))
+    var trainTensors: [String] = []
+
+    @Option(
+        name: .customLong("freeze-tensors"),
+        help: ArgumentHelp(
+            "Leave tensors with such names as they are. May be repeated.", valueName: "pattern")
+    )
+    var freezeTensors: [String] = []
 
     @Flag(
         name: .customLong("no-shuffle"),
@@ -28,5 +91,15 @@ struct TrainingOptions: ParsableArguments {
         if let learningRate { parameters.learningRate = learningRate }
         if noShuffle { parameters.shuffle = false }
         if let precision { parameters.precision = precision }
+        if let schedule { parameters.schedule = schedule }
+        if let warmupSteps { parameters.warmupSteps = warmupSteps }
+        if let weightDecay { parameters.weightDecay = weightDecay }
+        if let betas { parameters.betas = betas }
+        if let epsilon { parameters.epsilon = epsilon }
+        if let accumulate { parameters.accumulate = accumulate }
+        if let clipNorm { parameters.clipNorm = clipNorm }
+        if let trainLayers { parameters.trainLayers = trainLayers }
+        if !trainTensors.isEmpty { parameters.trainTensors = trainTensors }
+        if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
     }
 }

@@ -69,6 +69,21 @@ enum Arguments {
         return number
     }
 
+    /// Two such numbers with a comma between.
+    @Sendable static func pair(_ text: String) throws -> [Double] {
+        let numbers = try text.split(separator: ",", omittingEmptySubsequences: false).map {
+            try finite(String($0))
+        }
+        guard numbers.count == 2 else { throw ValidationError("write two numbers, such as 0.9,0.999") }
+        return numbers
+    }
+
+    /// `4-7`, or `0,2,8-11`.
+    @Sendable static func layers(_ text: String) throws -> LayerSelection {
+        guard let layers = LayerSelection(text) else { throw ValidationError(LayerSelection.rule) }
+        return layers
+    }
+
     /// A state's name.
     @Sendable static func states(_ text: String) throws -> [JobState] {
         try text.split(separator: ",").map { name in
@@ -89,5 +104,6 @@ struct Label: Hashable, Sendable {
 
 extension Pairing: ExpressibleByArgument {}
 extension RetainLoss: ExpressibleByArgument {}
+extension Schedule: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension AccuracyUnit: ExpressibleByArgument {}

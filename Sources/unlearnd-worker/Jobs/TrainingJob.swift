@@ -28,17 +28,26 @@ struct TrainingJob {
     func batcher(_ examples: [Example], _ stream: DataStream) -> Batcher {
         Batcher(
             examples: examples, batchSize: max(1, context.parameters.batchSize ?? 4),
-            seed: context.spec.seed ?? 0,
-            stream: stream, shuffle: context.parameters.shuffle ?? true)
+            accumulate: max(1, context.parameters.accumulate ?? 1),
+            seed: context.spec.seed ?? 0, stream: stream, shuffle: context.parameters.shuffle ?? true)
     }
 
     /// The numbers of the run that every objective shares.
     private var settings: Trainer.Settings {
+        let parameters = context.parameters
         let defaults = Trainer.Settings()
-        return Trainer.Settings(
-            epochs: context.parameters.epochs ?? defaults.epochs,
-            learningRate: context.parameters.learningRate ?? defaults.learningRate,
-            maxForgetLoss: context.parameters.maxForgetLoss)
+        var settings = Trainer.Settings(
+            epochs: parameters.epochs ?? defaults.epochs,
+            learningRate: parameters.learningRate ?? defaults.rates.learningRate,
+            schedule: LearningRateSchedule(
+                parameters.schedule ?? .constant, warmup: parameters.warmupSteps ?? 0),
+            clipNorm: parameters.clipNorm, maxForgetLoss: parameters.maxForgetLoss)
+        if let decay = parameters.weightDecay { settings.rates.weightDecay = decay }
+        if let epsilon = parameters.epsilon { settings.rates.epsilon = epsilon }
+        if let betas = parameters.betas, betas.count == 2 {
+            (settings.rates.beta1, settings.rates.beta2) = (betas[0], betas[1])
+        }
+        return settings
     }
 
     /// Trains towards `objective` on `data` and writes the new version.
@@ -47,6 +56,9 @@ struct TrainingJob {
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
+        model.trainable = try Trainable(
+            model.table, layers: context.parameters.trainLayers, train: context.parameters.trainTensors ?? [],
+            freeze: context.parameters.freezeTensors ?? [])
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         try measurement?.before(model, sets)
 
@@ -100,6 +112,8 @@ struct TrainingJob {
             figures["loss"] = step.loss
             figures["forget_loss"] = step.forgetLoss
             figures["retain_loss"] = step.retainLoss
+            figures["learning_rate"] = step.learningRate
+            figures["gradient_norm"] = step.gradientNorm
             try phase.update(step.number, of: total, figures: figures)
         } epoch: {
             try context.send(.epoch($0))

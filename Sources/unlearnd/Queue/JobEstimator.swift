@@ -42,8 +42,9 @@ struct JobEstimator {
     /// Optimiser steps, where the rows alone decide them.
     var steps: Int? {
         let epochs = parameters.epochs ?? 3
+        let rows = spec.rowsPerStep
         func batches(_ set: StoredDataset?) -> Int? {
-            set.flatMap { $0.textRows == 0 ? ($0.rows + Int(batch) - 1) / Int(batch) : nil }
+            set.flatMap { $0.textRows == 0 ? ($0.rows + rows - 1) / rows : nil }
         }
         switch spec.kind {
         case .finetune: return batches(retain ?? forget).map { $0 * epochs }

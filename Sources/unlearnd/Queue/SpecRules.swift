@@ -140,6 +140,7 @@ enum SpecRules {
         try range("max_length", parameters.maxLength, 2...(1 << 20))
         try range("max_new_tokens", parameters.maxNewTokens, 1...(1 << 20))
         try check("learning_rate", parameters.learningRate, "a positive number") { $0 > 0 }
+        try checkTraining(parameters, range, check)
         try check("alpha", parameters.alpha, "a number from 0 to 1") { (0...1).contains($0) }
         try check("max_forget_loss", parameters.maxForgetLoss, "a positive number") { $0 > 0 }
         try check("scale", parameters.scale, "a finite number of the size of an f32") { abs($0) <= 3.0e38 }
@@ -154,6 +155,34 @@ enum SpecRules {
         case .tokenize: try need("text", parameters.text != nil, "give --text TEXT")
         case .diff: try need("other", parameters.other != nil, "name two versions")
         case .ascent, .finetune, .evaluate, .verify: break
+        }
+    }
+
+    private static func checkTraining(
+        _ parameters: JobParameters,
+        _ range: (String, Int?, ClosedRange<Int>) throws(RPCError) -> Void,
+        _ check: (String, Double?, String, (Double) -> Bool) throws(RPCError) -> Void
+    ) throws(RPCError) {
+        try range("accumulate", parameters.accumulate, 1...65_536)
+        try check("warmup_steps", parameters.warmupSteps, "a number of steps, or a share of them below 1") {
+            $0 >= 0 && $0 <= 1e9 && ($0 < 1 || $0 == $0.rounded())
+        }
+        try check("weight_decay", parameters.weightDecay, "0 or a positive number") { $0 >= 0 }
+        try check("epsilon", parameters.epsilon, "a positive number") { $0 > 0 }
+        try check("clip_norm", parameters.clipNorm, "a positive number") { $0 > 0 }
+        if let betas = parameters.betas {
+            guard betas.count == 2, betas.allSatisfy({ $0.isFinite && (0..<1).contains($0) }) else {
+                throw fault("parameters.betas", "betas are two numbers from 0 to below 1")
+            }
+        }
+        for (name, patterns) in [
+            ("train_tensors", parameters.trainTensors), ("freeze_tensors", parameters.freezeTensors),
+        ] {
+            guard let patterns else { continue }
+            guard patterns.count <= 1024, patterns.allSatisfy({ (1...1024).contains($0.utf8.count) }) else {
+                throw fault(
+                    "parameters.\(name)", "\(name) are at most 1024 patterns of 1 to 1024 bytes")
+            }
         }
     }
 

@@ -89,7 +89,7 @@ struct Submission: Sendable {
         guard spec.kind == .ascent, spec.parameters?.pairing == nil, spec.parameters?.alpha != 1,
             let forget = estimator.forget, let retain = estimator.retain, retain.textRows == 0
         else { return }
-        let batch = spec.parameters?.batchSize ?? 4
+        let batch = spec.rowsPerStep
         let (forgetBatches, retainBatches) = (
             (forget.rows + batch - 1) / batch, (retain.rows + batch - 1) / batch
         )

@@ -6,27 +6,15 @@ import Testing
 
 /// The training loops over the golden models; the arithmetic of one step is compared with PyTorch elsewhere.
 struct TrainerTests {
-    private func examples(_ golden: GoldenModel, _ group: String) throws -> [Example] {
-        try (0..<2).flatMap { index in
-            let batch = try golden.batch(group, index)
-            return batch.lengths.enumerated().map { row, length in
-                let start = row * batch.columns
-                return Example(
-                    ids: Array(batch.tokens[start..<start + length]),
-                    labels: Array(batch.labels[start..<start + length]), line: index * 100 + row)
-            }
-        }
-    }
-
     private func pairs(_ golden: GoldenModel, pairing: Pairing? = .min, shuffle: Bool = true) throws
         -> PairedBatches
     {
         try PairedBatches(
             forget: Batcher(
-                examples: examples(golden, "forget"), batchSize: 2, seed: 9, stream: .forget, shuffle: shuffle
+                examples: golden.examples("forget"), batchSize: 2, seed: 9, stream: .forget, shuffle: shuffle
             ),
             retain: Batcher(
-                examples: examples(golden, "retain"), batchSize: 3, seed: 9, stream: .retain, shuffle: shuffle
+                examples: golden.examples("retain"), batchSize: 3, seed: 9, stream: .retain, shuffle: shuffle
             ),
             pairing: pairing)
     }
@@ -128,7 +116,7 @@ struct TrainerTests {
     @Test func `fine-tuning lowers the loss and numbers that leave the finite ones end the run`() throws {
         let golden = try GoldenModel("llama-tied")
         let data = try TrainingData.learning(
-            Batcher(examples: examples(golden, "retain"), batchSize: 4, seed: 1, stream: .training))
+            Batcher(examples: golden.examples("retain"), batchSize: 4, seed: 1, stream: .training))
         let (outcome, _) = try run(
             golden.load(), data, FinetuneObjective(), Trainer.Settings(epochs: 8, learningRate: 3e-3))
         let losses = outcome.epochs.compactMap(\.loss)

@@ -70,6 +70,19 @@ struct GoldenModel {
             labels: try integers("labels").map(Int32.init), lengths: try integers("lengths").map(Int.init))
     }
 
+    /// The rows of the group's two batches, without padding, in order.
+    func examples(_ group: String) throws -> [Example] {
+        try (0..<2).flatMap { index in
+            let batch = try batch(group, index)
+            return batch.lengths.enumerated().map { row, length in
+                let start = row * batch.columns
+                return Example(
+                    ids: Array(batch.tokens[start..<start + length]),
+                    labels: Array(batch.labels[start..<start + length]), line: index * 100 + row)
+            }
+        }
+    }
+
     /// Checks each tensor of `actual` against `group`: ‖a − e‖ ≤ tolerance · ‖scale‖, with scale e unless given.
     func expect(
         _ actual: FloatStorage, equals group: String, of model: Transformer, tolerance: Double,
