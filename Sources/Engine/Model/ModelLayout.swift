@@ -135,3 +135,61 @@ struct ModelLayout: Sendable {
         return Linear(weight: weight, bias: bias, inputs: inputs, outputs: outputs, layout: .outputsFirst)
     }
 }
+
+extension ModelLayout {
+    /// The projections of all blocks.
+    var projections: [Linear] { blocks.flatMap { $0.projections } }
+
+    /// Adds low-rank adapters to the projections that `settings` names; their parameters stand behind all others.
+    ///
+    /// - Throws: ``EngineError`` with `.tensorMismatch` for a target or a layer that the model lacks.
+    mutating func attach(_ settings: AdapterSettings) throws(EngineError) {
+        if let range = settings.layers?.ranges.first(where: { $0.upperBound >= blocks.count }) {
+            throw EngineError(
+                .tensorMismatch,
+                "layer \(range.upperBound) is to get adapters, but the model has \(blocks.count) layers, from 0",
+                hint: "Give --train-layers layers that there are.")
+        }
+        let names = Dictionary(
+            table.entries.map { ($0.offset, String($0.name.dropLast(".weight".count))) }
+        ) { first, _ in first }
+        var found: Set<String> = []
+        for layer in blocks.indices where settings.layers?.contains(layer) ?? true {
+            var block = blocks[layer]
+            try block.forEachProjection { (linear: inout Linear) throws(EngineError) in
+                guard let module = names[linear.weight], let target = settings.target(of: module) else {
+                    return
+                }
+                found.insert(target)
+                let a = try table.add(
+                    module + ".lora_A.weight", [settings.rank, linear.inputs],
+                    .uniform(bound: 1 / Double(linear.inputs).squareRoot()), isAdapter: true)
+                let b = try table.add(
+                    module + ".lora_B.weight", [linear.outputs, settings.rank], .zero, isAdapter: true)
+                linear.adapter = Linear.Adapter(a: a, b: b, rank: settings.rank, scale: settings.scale)
+            }
+            blocks[layer] = block
+        }
+        if let missing = settings.targets.first(where: { !found.contains($0) }) {
+            let known = blocks.first?.projections.compactMap { names[$0.weight]?.split(separator: ".").last }
+            throw EngineError(
+                .tensorMismatch, "the model's blocks have no projection named \(missing)",
+                hint: "Name some of \((known ?? []).joined(separator: ", ")), or all-linear.")
+        }
+    }
+}
+
+extension ModelLayout.Block {
+    /// Its projections, in the order of the computation.
+    var projections: [Linear] { inputs.map(\.linear) + [output] + up.map(\.linear) + [down] }
+
+    /// Changes its projections, in the same order.
+    mutating func forEachProjection(
+        _ body: (inout Linear) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        for index in inputs.indices { try body(&inputs[index].linear) }
+        try body(&output)
+        for index in up.indices { try body(&up[index].linear) }
+        try body(&down)
+    }
+}

@@ -61,7 +61,7 @@ extension Transformer {
         let dWide = activations.wideGradient
 
         block.down.backwardWeight(
-            context, gradients, x: a.activation, dStream, stride: c.hiddenSize, rows: n)
+            context, w, gradients, x: a.activation, dStream, stride: c.hiddenSize, rows: n)
         block.down.backwardInput(context, w, dStream, stride: c.hiddenSize, rows: n, into: dInner)
         pass.observer?.inner?(
             layer, pass.observed(a.activation, width: c.intermediateSize),
@@ -75,7 +75,7 @@ extension Transformer {
             columns: c.hiddenSize, into: dStream)
 
         block.output.backwardWeight(
-            context, gradients, x: a.attention, dStream, stride: c.hiddenSize, rows: n)
+            context, w, gradients, x: a.attention, dStream, stride: c.hiddenSize, rows: n)
         block.output.backwardInput(context, w, dStream, stride: c.hiddenSize, rows: n, into: dInner)
         pass.observer?.heads?(
             layer, pass.observed(a.attention, width: c.attentionWidth),
@@ -150,7 +150,8 @@ extension Transformer {
     ) {
         for (index, projection) in projections.enumerated() {
             let dy = dy + projection.column
-            projection.linear.backwardWeight(context, gradients, x: x, dy, stride: stride, rows: rows)
+            projection.linear.backwardWeight(
+                context, w, gradients, x: x, dy, stride: stride, rows: rows)
             projection.linear.backwardInput(
                 context, w, dy, stride: stride, rows: rows, into: dx, accumulate: index > 0)
         }

@@ -66,7 +66,8 @@ extension Transformer {
     /// Adds the gradient of a sum of losses on the logits of the labelled places of `batch` to `gradients`.
     ///
     /// - Parameters:
-    ///   - reference: The weights of a model whose logits each loss sees as well, laid out by ``table``.
+    ///   - reference: The weights of a model whose logits each loss sees as well, laid out by ``table``; see
+    ///     ``makeReference()``.
     ///   - loss: Turns the logits of one place into their gradient and returns its loss. Called by several threads
     ///     at once.
     /// - Returns: What `loss` returned for each labelled token of each row.
@@ -80,10 +81,12 @@ extension Transformer {
             precondition(
                 reference.count == table.count,
                 "the reference has \(reference.count) values, not \(table.count)")
-            let pass = try forwardScored(batch, reference)
-            let copy = try FloatStorage(count: pass.packed.targets.count * configuration.hiddenSize)
-            copy.base.update(from: pass.activations.scoredNormed, count: copy.count)
-            base = copy
+            base = try withReference(reference) { () throws(EngineError) in
+                let pass = try forwardScored(batch, reference)
+                let copy = try FloatStorage(count: pass.packed.targets.count * configuration.hiddenSize)
+                copy.base.update(from: pass.activations.scoredNormed, count: copy.count)
+                return copy
+            }
         }
         let pass = try forwardScored(batch)
         let losses = logitGradients(

@@ -171,7 +171,7 @@ extension Transformer {
         let c = configuration
         let offset = range.lowerBound * c.hiddenSize
         layout.head.backwardWeight(
-            context, gradients, x: activations.scoredNormed + offset, activations.logits,
+            context, w, gradients, x: activations.scoredNormed + offset, activations.logits,
             stride: c.vocabularySize,
             rows: range.count)
         layout.head.backwardInput(

@@ -50,16 +50,22 @@ package final class Transformer {
 
     /// A model with room for its weights, all zero: load or initialise them.
     ///
-    /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason, `.resources` without memory.
+    /// - Parameter adapters: Those that are trained instead of the weights; none unless given.
+    /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason, `.tensorMismatch` for adapters
+    ///   of modules that the model lacks, `.resources` without memory.
     package init(
-        _ configuration: ModelConfiguration, context: ComputeContext, checkpointing: Bool = false
+        _ configuration: ModelConfiguration, context: ComputeContext, checkpointing: Bool = false,
+        adapters: AdapterSettings? = nil
     ) throws(EngineError) {
         self.configuration = configuration
         self.context = context
         self.checkpointing = checkpointing
-        layout = try ModelLayout(configuration)
+        var layout = try ModelLayout(configuration)
+        if let adapters { try layout.attach(adapters) }
+        self.layout = layout
         table = layout.table
-        trainable = Trainable(all: table)
+        trainable =
+            adapters == nil ? Trainable(all: table) : Trainable(layout.table, where: \.isAdapter)
         parameters = try FloatStorage(count: table.count)
     }
 

@@ -17,6 +17,7 @@ struct Linear: Sendable {
     var inputs: Int
     var outputs: Int
     var layout: Layout
+    var adapter: Adapter?
 
     private func matrix(_ parameters: UnsafePointer<Float>, forward: Bool) -> Operand {
         let stored = layout == .inputsFirst
@@ -31,6 +32,9 @@ struct Linear: Sendable {
         context.multiply(
             rows, outputs, inputs, Operand(x, stride: inputs), matrix(parameters, forward: true),
             beta: accumulate ? 1 : 0, y, stride: stride, bias: bias.map { parameters + $0 })
+        if let adapter {
+            forward(adapter, context, parameters, x, rows: rows, into: y, stride: stride)
+        }
     }
 
     /// dx = dy · Wᵀ, or dx += dy · Wᵀ.
@@ -42,13 +46,20 @@ struct Linear: Sendable {
         context.multiply(
             rows, inputs, outputs, Operand(dy, stride: stride), matrix(parameters, forward: false),
             beta: accumulate ? 1 : 0, dx, stride: inputs)
+        if let adapter {
+            backwardInput(adapter, context, parameters, dy, stride: stride, rows: rows, into: dx)
+        }
     }
 
-    /// dW += xᵀ · dy and db += the column sums of dy, of those that are trained.
+    /// dW += xᵀ · dy, db += the column sums of dy, and the gradients of the adapter, of those that are trained.
     func backwardWeight(
-        _ context: ComputeContext, _ gradients: GradientTarget, x: UnsafePointer<Float>,
-        _ dy: UnsafePointer<Float>, stride: Int, rows: Int
+        _ context: ComputeContext, _ parameters: UnsafePointer<Float>, _ gradients: GradientTarget,
+        x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, stride: Int, rows: Int
     ) {
+        if let adapter {
+            backwardWeight(
+                adapter, context, parameters, gradients, x: x, dy, stride: stride, rows: rows)
+        }
         if let target = gradients[weight] {
             switch layout {
             case .inputsFirst:

@@ -11,6 +11,8 @@ package struct ParameterTable: Sendable, Hashable {
         case one
         /// Normal with mean 0.
         case normal(deviation: Double)
+        /// Uniform from −bound to bound.
+        case uniform(bound: Double)
     }
 
     /// One parameter.
@@ -22,6 +24,8 @@ package struct ParameterTable: Sendable, Hashable {
         package let offset: Int
         package let count: Int
         package let initial: Initial
+        /// Whether it belongs to a low-rank adapter, which no checkpoint of the model has.
+        package let isAdapter: Bool
         /// Where its values are in the flat buffer.
         package var range: Range<Int> { offset..<offset + count }
     }
@@ -55,7 +59,9 @@ package struct ParameterTable: Sendable, Hashable {
     }
 
     /// Adds a parameter and returns its offset.
-    mutating func add(_ name: String, _ shape: [Int], _ initial: Initial) throws(EngineError) -> Int {
+    mutating func add(
+        _ name: String, _ shape: [Int], _ initial: Initial, isAdapter: Bool = false
+    ) throws(EngineError) -> Int {
         var size = 1
         for dimension in shape {
             let (product, overflow) = size.multipliedReportingOverflow(by: dimension)
@@ -71,8 +77,10 @@ package struct ParameterTable: Sendable, Hashable {
                 .invalidConfiguration, "the model would have more than \(1 << 42) parameters",
                 hint: "Check the sizes in config.json.")
         }
-        positions[name] = entries.count
-        entries.append(Entry(name: name, shape: shape, offset: count, count: size, initial: initial))
+        if !isAdapter { positions[name] = entries.count }
+        entries.append(
+            Entry(
+                name: name, shape: shape, offset: count, count: size, initial: initial, isAdapter: isAdapter))
         let offset = count
         count += (size + 15) & ~15
         return offset
@@ -114,7 +122,7 @@ package struct ParameterTable: Sendable, Hashable {
             bindings.append(Binding(tensor: name, entry: position, isAlias: isAlias))
         }
         // A checkpoint may hold a tied matrix under its second name alone.
-        for (position, entry) in entries.enumerated() where bound[position] == nil {
+        for (position, entry) in entries.enumerated() where bound[position] == nil && !entry.isAdapter {
             guard let index = bindings.firstIndex(where: { $0.entry == position }) else {
                 throw Self.mismatch("the checkpoint lacks the tensor \(entry.name) of shape \(entry.shape)")
             }

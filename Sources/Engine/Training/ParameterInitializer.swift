@@ -6,22 +6,28 @@
 /// norms one, biases zero. Each run of 65536 values of a tensor has its own stream of random numbers, so that
 /// values do not depend on the order of work.
 package enum ParameterInitializer {
-    /// Fills `parameters`, laid out by `table`.
+    /// Fills those of `parameters`, laid out by `table`, for which `isFilled` holds.
     package static func fill(
-        _ parameters: FloatStorage, _ table: ParameterTable, seed: UInt64, context: ComputeContext
+        _ parameters: FloatStorage, _ table: ParameterTable, seed: UInt64, context: ComputeContext,
+        where isFilled: (ParameterTable.Entry) -> Bool = { _ in true }
     ) {
         precondition(
             parameters.count == table.count, "a buffer of \(parameters.count) values for \(table.count)")
-        for (index, entry) in table.entries.enumerated() {
+        for (index, entry) in table.entries.enumerated() where isFilled(entry) {
             context.forBlocks(of: 1 << 16, in: entry.count) { block, _ in
+                let stream = UInt64(index) << 40 | UInt64(block.lowerBound >> 16)
                 let target = parameters.base + entry.offset + block.lowerBound
                 switch entry.initial {
                 case .zero: target.update(repeating: 0, count: block.count)
                 case .one: target.update(repeating: 1, count: block.count)
                 case .normal(let deviation):
-                    let stream = UInt64(index) << 40 | UInt64(block.lowerBound >> 16)
                     var random = RandomSource(seed: seed, stream: stream)
                     for position in 0..<block.count { target[position] = Float(deviation * random.normal()) }
+                case .uniform(let bound):
+                    var random = RandomSource(seed: seed, stream: stream)
+                    for position in 0..<block.count {
+                        target[position] = Float(bound * (2 * random.uniform() - 1))
+                    }
                 }
             }
         }

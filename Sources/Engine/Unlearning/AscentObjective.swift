@@ -27,9 +27,7 @@ package final class AscentObjective: Objective {
 
     package func begin(_ model: Transformer, progress: (_ done: Int, _ total: Int) throws -> Void) throws {
         guard copies > 0 else { return }
-        let copy = try model.makeBuffer()
-        copy.base.update(from: model.parameters.base, count: copy.count)
-        base = copy
+        base = try model.makeReference()
     }
 
     package func accumulate(_ step: StepBatches, _ model: Transformer, into gradients: FloatStorage) throws

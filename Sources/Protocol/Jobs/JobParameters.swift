@@ -29,6 +29,14 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var trainTensors: [String]?
     /// Patterns of the names of tensors that are not trained.
     package var freezeTensors: [String]?
+    /// Rank of the low-rank adapters that are trained instead of the weights; absent trains the weights.
+    package var loraRank: Int?
+    /// The adapters' product is scaled by this over the rank; default the rank.
+    package var loraAlpha: Double?
+    /// Names of the modules that get adapters, as PEFT's `target_modules`; default `all-linear`.
+    package var loraTargets: [String]?
+    /// Whether activations are computed again in the backward pass instead of kept; default false.
+    package var checkpointActivations: Bool?
     /// Weight of forgetting against retaining, 0 to 1; default 0.5 (`ascent`).
     package var alpha: Double?
     /// Rows of a set that are in memory together; default 4.
@@ -59,7 +67,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var scale: Double?
 
     // import, create, export
-    /// The transfer whose descriptors carry the files (`import`, `create`, `export`).
+    /// The transfer whose descriptors carry the files (`import`, `create`, `export`; an adapter of `task-vector`).
     package var transfer: String?
     /// Whether weight files beside the safetensors are left out instead of refused (`import`).
     package var skipOtherWeights: Bool?
@@ -96,6 +104,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case trainLayers = "train_layers"
         case trainTensors = "train_tensors"
         case freezeTensors = "freeze_tensors"
+        case loraRank = "lora_rank"
+        case loraAlpha = "lora_alpha"
+        case loraTargets = "lora_targets"
+        case checkpointActivations = "checkpoint_activations"
         case batchSize = "batch_size"
         case maxLength = "max_length"
         case retainLoss = "retain_loss"
@@ -110,11 +122,12 @@ package struct JobParameters: Codable, Hashable, Sendable {
         let training = evaluation.union([
             "epochs", "learning_rate", "shuffle", "precision", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
+            "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
         ])
         switch kind {
         case .ascent: return training.union(["alpha", "pairing", "retain_loss", "max_forget_loss"])
         case .finetune: return training
-        case .taskVector: return evaluation.union(["finetuned", "base", "scale"])
+        case .taskVector: return evaluation.union(["finetuned", "base", "scale", "transfer"])
         case .evaluate: return evaluation
         case .import: return ["transfer", "skip_other_weights"]
         case .create, .export: return ["transfer"]

@@ -8,6 +8,8 @@ struct SpecBuilder {
     let common: SubmitOptions
     /// Where the data to learn come from when they are not `--retain`.
     var data: String?
+    /// The directory of an adapter, whose files are sent.
+    var adapter: String?
     /// The method's own options.
     let apply: (inout JobParameters) -> Void
 
@@ -50,6 +52,14 @@ struct SpecBuilder {
         if let forget { spec.forget = try forget.store(session) }
         if let retain { spec.retain = try retain.store(session) }
         if let holdout { spec.holdout = try holdout.store(session) }
+        if let adapter {
+            let files = ["adapter_config.json", "adapter_model.safetensors"].map {
+                SourceEntry(name: $0, path: "\(adapter)/\($0)")
+            }
+            var parameters = spec.parameters ?? JobParameters()
+            parameters.transfer = try DescriptorSender.send(files, session)
+            spec.parameters = parameters
+        }
         return spec
     }
 
@@ -104,8 +114,8 @@ struct SpecBuilder {
         case .finetune:
             if !hasRetain, !hasForget { throw missing("the data to learn", "--data FILE") }
         case .taskVector:
-            if spec.parameters?.finetuned == nil {
-                throw missing("the fine-tuned version", "--finetuned MODEL[@vN]")
+            if spec.parameters?.finetuned == nil, adapter == nil {
+                throw missing("the fine-tuned version", "--finetuned MODEL[@vN], or --adapter DIR")
             }
         case .evaluate:
             if !hasForget, !hasRetain, !hasHoldout {

@@ -13,7 +13,8 @@ struct SubmitTaskVector: SubmitCommand {
 
             Use it when you can fine-tune a copy of the model on what shall go (unlearnctl submit finetune --model M \
             --data forget.jsonl, as another model): what that made stronger is taken away. No training happens here, any \
-            architecture will do, and memory does not grow with the model. --scale tells how much is taken.
+            architecture will do, and memory does not grow with the model. --scale tells how much is taken. With \
+            --adapter the direction is that of a LoRA adapter, alpha/rank · B · A.
             """)
 
     @OptionGroup(title: "Job") var common: SubmitOptions
@@ -23,6 +24,12 @@ struct SubmitTaskVector: SubmitCommand {
             "The version that was fine-tuned on what shall be forgotten.", valueName: "model[@vN]"),
         transform: Arguments.version)
     var finetuned: VersionReference?
+
+    @Option(
+        help: ArgumentHelp(
+            "A directory with an adapter that PEFT saved, in place of --finetuned.", valueName: "directory"),
+        completion: .directory)
+    var adapter: String?
 
     @Option(
         help: ArgumentHelp(
@@ -40,7 +47,7 @@ struct SubmitTaskVector: SubmitCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     var builder: SpecBuilder {
-        SpecBuilder(kind: .taskVector, common: common) { parameters in
+        SpecBuilder(kind: .taskVector, common: common, adapter: adapter) { parameters in
             evaluation.apply(to: &parameters)
             if let finetuned { parameters.finetuned = finetuned }
             if let base { parameters.base = base }

@@ -85,6 +85,32 @@ struct TrainingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Arithmetic of the training (default f32).", valueName: "f32"))
     var precision: Precision?
 
+    @Option(
+        name: .customLong("lora-rank"),
+        help: ArgumentHelp(
+            "Train low-rank adapters of this rank instead of the weights, and merge them into the result.",
+            valueName: "rank"))
+    var loraRank: Int?
+
+    @Option(
+        name: .customLong("lora-alpha"),
+        help: ArgumentHelp(
+            "Adapters are scaled by this over the rank (default: the rank).", valueName: "number"),
+        transform: Arguments.finite)
+    var loraAlpha: Double?
+
+    @Option(
+        name: .customLong("lora-targets"),
+        help: ArgumentHelp(
+            "Modules that get adapters, as q_proj,v_proj (default all-linear).", valueName: "names"),
+        transform: Arguments.names)
+    var loraTargets: [String]?
+
+    @Flag(
+        name: .customLong("checkpoint-activations"),
+        help: "Compute activations again instead of keeping them: less memory, about a third more work.")
+    var checkpointActivations = false
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let epochs { parameters.epochs = epochs }
@@ -100,6 +126,10 @@ struct TrainingOptions: ParsableArguments {
         if let clipNorm { parameters.clipNorm = clipNorm }
         if let trainLayers { parameters.trainLayers = trainLayers }
         if !trainTensors.isEmpty { parameters.trainTensors = trainTensors }
+        if let loraRank { parameters.loraRank = loraRank }
+        if let loraAlpha { parameters.loraAlpha = loraAlpha }
+        if let loraTargets { parameters.loraTargets = loraTargets }
+        if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
     }
 }

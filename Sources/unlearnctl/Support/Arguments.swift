@@ -78,6 +78,13 @@ enum Arguments {
         return numbers
     }
 
+    /// Names with commas between.
+    @Sendable static func names(_ text: String) throws -> [String] {
+        let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard !names.contains("") else { throw ValidationError("write names with commas between") }
+        return names
+    }
+
     /// `4-7`, or `0,2,8-11`.
     @Sendable static func layers(_ text: String) throws -> LayerSelection {
         guard let layers = LayerSelection(text) else { throw ValidationError(LayerSelection.rule) }

@@ -14,11 +14,8 @@ struct TaskVectorJob {
 
     func run() throws -> WorkerResult {
         let target = try context.reader(context.order.base, "target")
-        let finetuned = try context.reader(context.order.finetuned, "fine-tuned")
-        let isOwnBase = context.order.other.map { $0.manifest == target.manifestID } ?? true
-        let origin = isOwnBase ? nil : try context.reader(context.order.other, "base")
-        let edit = try TaskVector(
-            target: target.manifest, finetuned: finetuned, base: origin, scale: context.parameters.scale ?? 1)
+        let adapter = try adapter()
+        let edit = try edit(target, adapter)
 
         var measurement: Measurement?
         var sets = Evaluator.Sets()
@@ -37,11 +34,14 @@ struct TaskVectorJob {
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: target, threads: min(context.threads, Self.mostThreads),
-            provenance: try context.provenance(),
+            provenance: try context.provenance(files: adapter?.digests ?? [:]),
             parent: target.manifestID, progress: { try phase.update($0, of: $1) },
-            transform: { try edit.edit($0, $1) })
+            transform: edit)
         var result = try WorkerResult(
-            edited: made, noOp: "the fine-tuned version and its base are the same, or the scale is 0")
+            edited: made,
+            noOp: adapter == nil
+                ? "the fine-tuned version and its base are the same, or the scale is 0"
+                : "the adapter is zero, or too small for the stored type, or the scale is 0")
 
         if measurement != nil {
             let written = VersionFiles(
@@ -52,6 +52,40 @@ struct TaskVectorJob {
         try measurement?.reference()
         result.evaluation = measurement?.report
         return result
+    }
+
+    /// The adapter that came with the order, if its direction is the one to subtract.
+    private func adapter() throws -> LowRankAdapter? {
+        guard context.parameters.transfer != nil else { return nil }
+        let files = Dictionary(
+            zip(context.order.files ?? [], context.descriptors).map {
+                ($0, ImportFile(path: $0, descriptor: $1))
+            }
+        ) { first, _ in first }
+        guard let configuration = files[LowRankAdapter.configurationName],
+            let weights = files[LowRankAdapter.weightsName]
+        else {
+            throw JobFailure(
+                .badInput,
+                "an adapter is \(LowRankAdapter.configurationName) and \(LowRankAdapter.weightsName); the order brings \(files.keys.sorted().joined(separator: ", "))",
+                hint: "give the directory that PEFT's save_pretrained made")
+        }
+        return try LowRankAdapter(configuration: configuration, weights: weights)
+    }
+
+    private func edit(_ target: CheckpointReader, _ adapter: LowRankAdapter?) throws
+        -> @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool
+    {
+        let scale = context.parameters.scale ?? 1
+        if let adapter {
+            let edit = try AdapterVector(target: target.manifest, adapter: adapter, scale: scale)
+            return { try edit.edit($0, $1) }
+        }
+        let finetuned = try context.reader(context.order.finetuned, "fine-tuned")
+        let isOwnBase = context.order.other.map { $0.manifest == target.manifestID } ?? true
+        let origin = isOwnBase ? nil : try context.reader(context.order.other, "base")
+        let edit = try TaskVector(target: target.manifest, finetuned: finetuned, base: origin, scale: scale)
+        return { try edit.edit($0, $1) }
     }
 }
 

@@ -50,19 +50,38 @@ struct TrainingJob {
         return settings
     }
 
+    /// The adapters that are trained instead of the weights, if any.
+    private var adapters: AdapterSettings? {
+        let parameters = context.parameters
+        return parameters.loraRank.map {
+            AdapterSettings(
+                rank: $0, alpha: parameters.loraAlpha ?? Double($0),
+                targets: parameters.loraTargets ?? [AdapterSettings.allLinear], layers: parameters.trainLayers
+            )
+        }
+    }
+
     /// Trains towards `objective` on `data` and writes the new version.
     func run(_ data: TrainingData, _ objective: any Objective) throws -> WorkerResult {
         try checkMemory(data, objective)
         try context.snapshot(base)
-        let (model, loaded) = try files.model(configuration, context)
+        let parameters = context.parameters
+        let (model, loaded) = try files.model(
+            configuration, context, checkpointing: parameters.checkpointActivations ?? false,
+            adapters: adapters)
         try loaded.requireFinite()
-        model.trainable = try Trainable(
-            model.table, layers: context.parameters.trainLayers, train: context.parameters.trainTensors ?? [],
-            freeze: context.parameters.freezeTensors ?? [])
+        if model.hasAdapters {
+            model.initializeAdapters(seed: context.spec.seed ?? 0)
+        } else {
+            model.trainable = try Trainable(
+                model.table, layers: parameters.trainLayers, train: parameters.trainTensors ?? [],
+                freeze: parameters.freezeTensors ?? [])
+        }
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         try measurement?.before(model, sets)
 
         let outcome = try train(model, data, objective)
+        model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(

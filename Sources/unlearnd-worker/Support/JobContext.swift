@@ -113,7 +113,9 @@ final class JobContext {
 
     /// What the manifest says about how a version was made: enough to make it again, and nothing that would
     /// differ the next time. No times, no job numbers, no free text.
-    func provenance() throws -> JSONObject {
+    ///
+    /// - Parameter files: Hashes of files that came by descriptor, by name.
+    func provenance(files: [String: Digest] = [:]) throws -> JSONObject {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
         for key in ["note", "labels", "key", "priority", "after", "at", "hold"] { spec[key] = nil }
         if var parameters = spec["parameters"]?.objectValue {
@@ -123,6 +125,7 @@ final class JobContext {
         var inputs = JSONObject()
         let bindings = [("base", order.base), ("finetuned", order.finetuned), ("other", order.other)]
         for case (let role, let binding?) in bindings { inputs[role] = .string(binding.digest.hex) }
+        for (name, digest) in files.sorted(by: { $0.key < $1.key }) { inputs[name] = .string(digest.hex) }
         var provenance = JSONObject()
         provenance["kind"] = .string(self.spec.kind.rawValue)
         provenance["spec"] = .object(spec)

@@ -35,10 +35,16 @@ struct VersionFiles {
     }
 
     /// Loads the weights into a new model.
-    func model(_ configuration: ModelConfiguration, _ context: JobContext) throws -> (
-        Transformer, ModelLoader.Outcome
-    ) {
-        let model = try Transformer(configuration, context: context.compute)
+    ///
+    /// - Parameters:
+    ///   - checkpointing: Whether training computes activations again instead of keeping them.
+    ///   - adapters: Those that are trained instead of the weights.
+    func model(
+        _ configuration: ModelConfiguration, _ context: JobContext, checkpointing: Bool = false,
+        adapters: AdapterSettings? = nil
+    ) throws -> (Transformer, ModelLoader.Outcome) {
+        let model = try Transformer(
+            configuration, context: context.compute, checkpointing: checkpointing, adapters: adapters)
         return (model, try load(into: model, context))
     }
 

@@ -147,8 +147,17 @@ enum SpecRules {
         switch kind {
         case .taskVector:
             try need(
-                "finetuned", parameters.finetuned != nil, "name the fine-tuned version with --finetuned MODEL"
-            )
+                "finetuned", parameters.finetuned != nil || parameters.transfer != nil,
+                "name the fine-tuned version with --finetuned MODEL, or an adapter with --adapter DIR")
+            if parameters.transfer != nil {
+                for (name, isGiven) in [
+                    ("finetuned", parameters.finetuned != nil), ("base", parameters.base != nil),
+                ] where isGiven {
+                    throw fault(
+                        "parameters.\(name)", "an adapter is a direction by itself and has no \(name)",
+                        "leave it out, or the adapter")
+                }
+            }
         case .import, .create, .export:
             try need("transfer", parameters.transfer != nil, "open a transfer and send its descriptors first")
         case .generate: try need("prompt", parameters.prompt != nil, "give --prompt TEXT")
@@ -170,6 +179,21 @@ enum SpecRules {
         try check("weight_decay", parameters.weightDecay, "0 or a positive number") { $0 >= 0 }
         try check("epsilon", parameters.epsilon, "a positive number") { $0 > 0 }
         try check("clip_norm", parameters.clipNorm, "a positive number") { $0 > 0 }
+        try range("lora_rank", parameters.loraRank, 1...16_384)
+        try check("lora_alpha", parameters.loraAlpha, "a positive number") { $0 > 0 }
+        for (name, isGiven) in [
+            ("lora_alpha", parameters.loraAlpha != nil), ("lora_targets", parameters.loraTargets != nil),
+        ] where isGiven && parameters.loraRank == nil {
+            throw fault("parameters.\(name)", "\(name) needs lora_rank", "give --lora-rank N")
+        }
+        for (name, isGiven) in [
+            ("train_tensors", parameters.trainTensors != nil),
+            ("freeze_tensors", parameters.freezeTensors != nil),
+        ] where isGiven && parameters.loraRank != nil {
+            throw fault(
+                "parameters.\(name)", "adapters are all that is trained with lora_rank",
+                "name modules with --lora-targets and blocks with --train-layers")
+        }
         if let betas = parameters.betas {
             guard betas.count == 2, betas.allSatisfy({ $0.isFinite && (0..<1).contains($0) }) else {
                 throw fault("parameters.betas", "betas are two numbers from 0 to below 1")
@@ -177,11 +201,12 @@ enum SpecRules {
         }
         for (name, patterns) in [
             ("train_tensors", parameters.trainTensors), ("freeze_tensors", parameters.freezeTensors),
+            ("lora_targets", parameters.loraTargets),
         ] {
             guard let patterns else { continue }
             guard patterns.count <= 1024, patterns.allSatisfy({ (1...1024).contains($0.utf8.count) }) else {
                 throw fault(
-                    "parameters.\(name)", "\(name) are at most 1024 patterns of 1 to 1024 bytes")
+                    "parameters.\(name)", "\(name) are at most 1024 names of 1 to 1024 bytes")
             }
         }
     }

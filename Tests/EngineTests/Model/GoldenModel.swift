@@ -42,10 +42,12 @@ struct GoldenModel {
     var logits: [Float] { get throws { try tensors.values("logits") } }
 
     /// A model with the golden weights.
-    func load(threads: Int = 2, level: Int32? = nil, checkpointing: Bool = false) throws -> Transformer {
+    func load(
+        threads: Int = 2, level: Int32? = nil, checkpointing: Bool = false, adapters: AdapterSettings? = nil
+    ) throws -> Transformer {
         let model = try Transformer(
             configuration, context: ComputeContext(threads: threads, level: level),
-            checkpointing: checkpointing)
+            checkpointing: checkpointing, adapters: adapters)
         let names = tensors.entries.keys.filter { $0.hasPrefix("weights/") }.sorted()
         let bindings = try model.table.bind(
             names.map { (String($0.dropFirst("weights/".count)), tensors.entries[$0]?.shape ?? []) })
