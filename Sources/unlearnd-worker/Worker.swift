@@ -27,6 +27,10 @@ enum Worker {
             context.log(context.environmentInWords)
             var result = try perform(context)
             result.peakMemory = PeakMemory.bytes
+            if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {
+                figures["peak_memory"] = result.peakMemory.map { .integer($0) } ?? .null
+                result.result = .object(figures)
+            }
             try hand(over: context, peak: result.peakMemory)
             try output.send(.finished(result))
         } catch is Cancelled {

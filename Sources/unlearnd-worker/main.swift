@@ -12,4 +12,5 @@ ProcessEnvironment.settle()
 if CommandLine.arguments.dropFirst().first == "bench" {
     exit(Bench.run(Array(CommandLine.arguments.dropFirst(2))))
 }
+if CommandLine.arguments.dropFirst().first == "predict" { exit(Prediction.run()) }
 exit(Worker.run())

@@ -74,6 +74,50 @@ struct MainJobTests {
         #expect(history.count == 2)
     }
 
+    @Test func `the direction of an adapter is subtracted, and one of another model is refused by name`()
+        throws
+    {
+        let daemon = try RunningDaemon()
+        var checkpoint = SyntheticCheckpoint(seed: 1, matrices: 1, side: 128)
+        checkpoint.tensors.append(
+            .init("model.a.weight", "F32", [2, 3], [Float](repeating: 1, count: 6).littleEndianBytes))
+        _ = try imported(daemon, "target", checkpoint)
+        let folder = daemon.directory + "/adapter"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        func write(_ module: String) throws {
+            try SyntheticCheckpoint.write(
+                SyntheticCheckpoint.safetensors([
+                    .init(
+                        "base_model.model.\(module).lora_A.weight", "F32", [1, 3],
+                        [Float]([1, 2, 3]).littleEndianBytes),
+                    .init(
+                        "base_model.model.\(module).lora_B.weight", "F32", [2, 1],
+                        [Float]([10, 20]).littleEndianBytes),
+                ]), folder + "/adapter_model.safetensors")
+            try SyntheticCheckpoint.write(
+                Array(#"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "bias": "none"}"#.utf8),
+                folder + "/adapter_config.json")
+        }
+        func submit() throws -> RunningDaemon.Output {
+            try daemon.ctl([
+                "submit", "task-vector", "--model", "target", "--adapter", folder, "--scale", "0.5", "--wait",
+                "--json",
+            ])
+        }
+        try write("model.a")
+        let job = try submit()
+        #expect(job.status == 0 && (try job.json["version"]) == "v2", "\(job.stderr)")
+        _ = try run(daemon, "model", "export", "target@v2", daemon.directory + "/out")
+        let data = try Data(contentsOf: URL(filePath: daemon.directory + "/out/model.safetensors"))
+        // 1 − 0.5 · 2/1 · B · A
+        let expected: [Float] = [-9, -19, -29, -19, -39, -59]
+        #expect(Array(data.suffix(24)) == expected.littleEndianBytes)
+        try write("model.b")
+        let refused = try submit()
+        #expect(
+            refused.status == 1 && (refused.stdout + refused.stderr).contains("model.b"), "\(refused.stderr)")
+    }
+
     @Test func `an edit of a version that is not head is kept as a candidate`() throws {
         let daemon = try RunningDaemon()
         _ = try imported(daemon, "target", SyntheticCheckpoint(seed: 1, matrices: 2, side: 128))
@@ -141,5 +185,11 @@ struct MainJobTests {
         #expect(planned["bytes"] == done["bytes"] && planned["objects"] == done["objects"])
         #expect(try run(daemon, "store", "gc", "--json").json["objects"] == 0)
         #expect(try run(daemon, "store", "verify", "--json").json["valid"] == true)
+    }
+}
+
+extension [Float] {
+    fileprivate var littleEndianBytes: [UInt8] {
+        flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
     }
 }

@@ -1,32 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much memory a training run takes, before it begins.
-package enum TrainingMemory {
-    /// The peak of a run, bytes.
+import Protocol
+
+/// How much memory a training job takes, before it begins: computed from what it would allocate.
+package struct TrainingMemory: Sendable {
+    /// What a worker has resident before it reads a model: code, libraries, the threads' buffers. Measured
+    /// (`VmHWM` of a job on a model of a few kilobytes).
+    static let process = 40 << 20
+    /// Pages that are touched at once: 2 MiB. A run of trained values takes whole ones.
+    private static let page = (2 << 20) / MemoryLayout<Float>.stride
+
+    package var configuration: ModelConfiguration
+    /// Rows that are in memory together.
+    package var rows: Int
+    /// Tokens of the longest row.
+    package var length: Int
+    package var threads: Int
+    package var checkpointing = false
+    package var adapters: AdapterSettings?
+    /// What of the weights is trained, without adapters.
+    package var layers: LayerSelection?
+    package var train: [String] = []
+    package var freeze: [String] = []
+    /// Buffers as large as the parameters that the objective holds.
+    package var copies = 0
+    /// Tokens of the longest row that is measured; `nil` when nothing is.
+    package var measured: Int?
+    /// Rows that are measured together.
+    package var measuredRows = 8
+
+    /// A run of these sizes.
+    package init(_ configuration: ModelConfiguration, rows: Int, length: Int, threads: Int = 2) {
+        self.configuration = configuration
+        self.rows = rows
+        self.length = length
+        self.threads = threads
+    }
+
+    /// A job's run.
+    package init(
+        _ configuration: ModelConfiguration, _ kind: JobKind, _ parameters: JobParameters, length: Int,
+        measured: Int?, threads: Int
+    ) {
+        self.init(configuration, rows: parameters.batchSize ?? 4, length: length, threads: threads)
+        checkpointing = parameters.checkpointActivations ?? false
+        adapters = AdapterSettings(parameters)
+        layers = parameters.trainLayers
+        train = parameters.trainTensors ?? []
+        freeze = parameters.freezeTensors ?? []
+        copies = parameters.retainLoss == .kl && kind == .ascent ? 1 : 0
+        self.measured = measured
+    }
+
+    /// The peak of the worker's resident size, bytes.
     ///
-    /// Weights, gradients and AdamW's two moments in f32, a second set of weights for `kl`, what the backward pass
-    /// keeps of one batch, the logits in flight (two blocks of 64 MiB), and 128 MiB for everything else.
-    ///
-    /// - Parameters:
-    ///   - batch: Rows of one batch.
-    ///   - length: Tokens of the longest row.
-    ///   - keepsBase: Whether the weights at the beginning are kept (`kl`).
-    package static func predict(
-        _ configuration: ModelConfiguration, batch: Int, length: Int, threads: Int = 2,
-        keepsBase: Bool = false
-    ) throws(EngineError) -> Int {
-        let values = try ModelLayout(configuration).table.count
-        let c = configuration
-        let tokens = batch * length
-        let perBlock =
-            4 * c.hiddenSize + c.qkvWidth + c.attentionWidth + c.heads + c.preactivationWidth
-            + c.intermediateSize + 4
-        let gradients =
-            2 * c.hiddenSize + max(c.intermediateSize, c.attentionWidth)
-            + max(c.preactivationWidth, c.qkvWidth)
-        let scored = 3 * c.hiddenSize + 2
-        let activations = tokens * (c.layers * perBlock + c.hiddenSize + gradients + scored)
-        let logits = 2 * min(tokens * c.vocabularySize, max(1 << 24, 32 * c.vocabularySize))
-        return 4 * (values * (keepsBase ? 5 : 4) + activations + logits) + 128 << 20
+    /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
+    /// largest batch, all f32; or the weights and the batch that is measured, if that is more.
+    /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
+    package func predict() throws(EngineError) -> Int {
+        var layout = try ModelLayout(configuration)
+        if let adapters { try layout.attach(adapters) }
+        let table = layout.table
+        let trainable =
+            adapters == nil
+            ? try Trainable(table, layers: layers, train: train, freeze: freeze)
+            : Trainable(table, where: \.isAdapter)
+        let trained = trainable.ranges.reduce(0) { $0 + Self.touched($1) }
+        let copied = adapters == nil ? copies * table.count : 0
+        let training = table.count + 3 * trained + copied + activations(rows, length, training: true)
+        let measuring = measured.map { table.count + activations(measuredRows, $0, training: false) } ?? 0
+        return Self.process + MemoryLayout<Float>.stride * max(training, measuring)
+    }
+
+    /// Floats that become resident when the values of `range` are used.
+    private static func touched(_ range: Range<Int>) -> Int {
+        guard range.count >= page else { return range.count }
+        return (range.upperBound + page - 1) / page * page - range.lowerBound / page * page
+    }
+
+    private func activations(_ rows: Int, _ length: Int, training: Bool) -> Int {
+        // The last token of a row predicts nothing, and is not computed.
+        let tokens = max(1, rows) * max(1, length - 1)
+        let plan = Activations.Plan(
+            configuration,
+            size: Activations.Size(
+                tokens: tokens, predictors: tokens, longest: max(1, length - 1), training: training,
+                checkpointing: checkpointing),
+            threads: threads)
+        // Logits of a reference are touched only where there is one.
+        return plan.total - (training && copies > 0 ? 0 : plan.logitRows * configuration.vocabularySize)
+    }
+
+    /// The prediction, and what changes of the job's options would make of it.
+    package func answer(_ parameters: JobParameters) throws(EngineError) -> MemoryAnswer {
+        let memory = try predict()
+        var ways: [MemoryAnswer.Way] = []
+        var all = self
+        var names: [String] = []
+        func consider(
+            _ options: String, _ change: (inout TrainingMemory) -> Void
+        ) throws(EngineError) {
+            var changed = self
+            change(&changed)
+            let less = try changed.predict()
+            guard less < memory else { return }
+            ways.append(MemoryAnswer.Way(options: options, memory: Int64(less)))
+            names.append(options)
+            change(&all)
+        }
+        if !checkpointing { try consider("--checkpoint-activations") { $0.checkpointing = true } }
+        if rows > 1 {
+            let steps = rows * (parameters.accumulate ?? 1)
+            try consider("--batch-size 1 --accumulate \(steps)") { $0.rows = 1 }
+        }
+        if adapters == nil, train.isEmpty, freeze.isEmpty {
+            try consider("--lora-rank 8") {
+                $0.adapters = AdapterSettings(
+                    rank: 8, alpha: 8, targets: [AdapterSettings.allLinear], layers: $0.layers)
+            }
+        }
+        if length > 128 {
+            try consider("--max-length 128") {
+                $0.length = 128
+                $0.measured = $0.measured.map { min($0, 128) }
+            }
+        }
+        ways.sort { $0.memory < $1.memory }
+        if names.count > 1 {
+            ways.append(
+                MemoryAnswer.Way(
+                    options: names.joined(separator: " "), memory: Int64(try all.predict())))
+        }
+        return MemoryAnswer(memory: Int64(memory), ways: ways)
+    }
+}
+
+extension AdapterSettings {
+    /// The adapters that a job asks for, if it does.
+    package init?(_ parameters: JobParameters) {
+        guard let rank = parameters.loraRank else { return nil }
+        self.init(
+            rank: rank, alpha: parameters.loraAlpha ?? Double(rank),
+            targets: parameters.loraTargets ?? [Self.allLinear], layers: parameters.trainLayers)
     }
 }

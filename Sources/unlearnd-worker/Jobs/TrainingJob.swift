@@ -50,25 +50,14 @@ struct TrainingJob {
         return settings
     }
 
-    /// The adapters that are trained instead of the weights, if any.
-    private var adapters: AdapterSettings? {
-        let parameters = context.parameters
-        return parameters.loraRank.map {
-            AdapterSettings(
-                rank: $0, alpha: parameters.loraAlpha ?? Double($0),
-                targets: parameters.loraTargets ?? [AdapterSettings.allLinear], layers: parameters.trainLayers
-            )
-        }
-    }
-
     /// Trains towards `objective` on `data` and writes the new version.
     func run(_ data: TrainingData, _ objective: any Objective) throws -> WorkerResult {
-        try checkMemory(data, objective)
+        let predicted = try predictMemory(data, objective)
         try context.snapshot(base)
         let parameters = context.parameters
         let (model, loaded) = try files.model(
             configuration, context, checkpointing: parameters.checkpointActivations ?? false,
-            adapters: adapters)
+            adapters: AdapterSettings(parameters))
         try loaded.requireFinite()
         if model.hasAdapters {
             model.initializeAdapters(seed: context.spec.seed ?? 0)
@@ -96,6 +85,7 @@ struct TrainingJob {
                 : "no weight moved far enough for its stored type; try a higher --learning-rate")
         if var figures = result.result?.objectValue {
             figures["steps"] = .integer(Int64(outcome.steps))
+            figures["predicted_memory"] = .integer(predicted)
             figures["stopped_at_forget_loss"] = outcome.cappedAt.map { .number($0) } ?? .null
             result.result = .object(figures)
         }
@@ -143,16 +133,25 @@ struct TrainingJob {
         return outcome
     }
 
-    private func checkMemory(_ data: TrainingData, _ objective: any Objective) throws {
-        let longest = data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 0
-        let predicted = try TrainingMemory.predict(
-            configuration, batch: data.batchers.map(\.partSize).max() ?? 1, length: longest,
-            keepsBase: objective.copies > 0)
-        if let installed = PeakMemory.installed, Int64(predicted) > installed {
+    /// Predicts the memory of the run from the very rows, and refuses what cannot fit.
+    ///
+    /// - Returns: The prediction, bytes.
+    private func predictMemory(_ data: TrainingData, _ objective: any Objective) throws -> Int64 {
+        let measured = [sets.forget, sets.retain, sets.holdout].compactMap(\.self).joined()
+        var memory = TrainingMemory(
+            configuration, context.spec.kind, context.parameters,
+            length: data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 1,
+            measured: context.wantsEvaluation ? measured.map(\.ids.count).max() : nil,
+            threads: context.compute.pool.threads)
+        memory.copies = objective.copies
+        let answer = try memory.answer(context.parameters)
+        if let installed = PeakMemory.installed, answer.memory > installed {
             throw JobFailure(
                 .memory,
-                "training needs about \(predicted >> 20) MiB; this machine has \(installed >> 20) MiB",
-                hint: "lower --batch-size or --max-length")
+                "training needs about \(answer.memory >> 20) MiB; this machine has \(installed >> 20) MiB",
+                hint: answer.hint(limit: installed))
         }
+        context.log("memory is predicted to peak at \(answer.memory >> 20) MiB")
+        return answer.memory
     }
 }

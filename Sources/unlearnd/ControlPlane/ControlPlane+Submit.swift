@@ -22,39 +22,54 @@ extension ControlPlane {
                 return existing
             }
             let isDryRun = params.dryRun == true
+            let predicted = try await predict(spec)
             var files: DescriptorSet?
             if !isDryRun, let transfer = spec.parameters?.transfer {
                 // Looked at first: a submission that is refused must not use the transfer up.
                 try await database.read { [budget, shapes] in
-                    _ = try Submission(spec, transferred: 0, budget: budget, shapes: shapes, $0)
+                    _ = try Submission(
+                        spec, transferred: 0, predicted: predicted, budget: budget, shapes: shapes, $0)
                 }
                 let (names, open) = try await transfers.take(transfer, peer: peer)
                 files = DescriptorSet(files: names, descriptors: open)
             }
             let transferred = spec.kind == .export ? 0 : files?.size ?? 0
             let submission = try await database.read { [budget, shapes] in
-                try Submission(spec, transferred: transferred, budget: budget, shapes: shapes, $0)
+                try Submission(
+                    spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes, $0)
             }
             try checkRoom(submission.estimate.disk)
             guard !isDryRun else {
                 return JobSubmitResult(
                     job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings)
             }
-            let result = try await insert(submission, keyHash, files, peer)
+            let result = try await insert(submission, predicted, keyHash, files, peer)
             await scheduler.wake()
             return result
         }
     }
 
+    /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.
+    private func predict(_ spec: JobSpec) async throws -> MemoryAnswer? {
+        guard let predictor, spec.kind == .ascent || spec.kind == .finetune else { return nil }
+        let estimator = try await database.read { [shapes] in
+            try Submission.estimator(spec, transferred: 0, shapes, $0)
+        }
+        guard let question = estimator.question(threads: configuration.threads) else { return nil }
+        return await predictor.answer(question)
+    }
+
     private func insert(
-        _ submission: Submission, _ keyHash: String?, _ files: DescriptorSet?, _ peer: Peer
+        _ submission: Submission, _ predicted: MemoryAnswer?, _ keyHash: String?, _ files: DescriptorSet?,
+        _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
         return try await database.change { change in
             // Again, now that nothing can change between looking and writing.
             if let existing = try Self.existing(spec, keyHash, peer, change.db) { return existing }
             let current = try Submission(
-                spec, transferred: submission.estimate.disk, budget: budget, shapes: shapes, change.db)
+                spec, transferred: submission.estimate.disk, predicted: predicted, budget: budget,
+                shapes: shapes, change.db)
             let waiting =
                 try Int.fetchOne(
                     change.db,

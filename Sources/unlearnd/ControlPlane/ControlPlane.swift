@@ -18,6 +18,7 @@ package final class ControlPlane: Sendable {
     let shapes: ModelShapes
     let scheduler: Scheduler
     let budget: MemoryBudget
+    let predictor: MemoryPredictor?
     let uploads = OpenUploads()
     let logger: Logger
 
@@ -69,6 +70,9 @@ package final class ControlPlane: Sendable {
         budget = MemoryBudget(configured: configuration.memoryLimit)
         let executable = WorkerExecutable.find(configured: configuration.workerPath)
         if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
+        predictor = executable.map {
+            MemoryPredictor(executable: $0, environment: WorkerExecutable.environment())
+        }
         scheduler = Scheduler(
             planner: ClaimPlanner(
                 parallel: configuration.parallel, interactive: configuration.interactive,

@@ -22,6 +22,8 @@ struct JobEstimator {
     var holdout: StoredDataset?
     /// Bytes of an import's files.
     var transferred: Int64 = 0
+    /// What the worker's program computed for a training job.
+    var predicted: MemoryAnswer?
 
     private var parameters: JobParameters { spec.parameters ?? JobParameters() }
     private var batch: Int64 { Int64(parameters.batchSize ?? 4) }
@@ -37,6 +39,21 @@ struct JobEstimator {
     /// Whether base and result are measured.
     var evaluates: Bool {
         spec.kind == .evaluate || spec.kind.unlearns && spec.evaluate != false && !datasets.isEmpty
+    }
+
+    /// What decides the memory of a training job, where the model's configuration is known.
+    func question(threads: Int) -> MemoryQuestion? {
+        guard spec.kind == .ascent || spec.kind == .finetune, let config = shape?.configuration else {
+            return nil
+        }
+        let datasets = datasets
+        let trained = spec.kind == .finetune ? [retain ?? forget] : [forget, retain]
+        let cap = length
+        func longest(_ sets: [StoredDataset]) -> Int { Int(min(cap, Int64(sets.map(\.longest).max() ?? 0))) }
+        return MemoryQuestion(
+            config: config, kind: spec.kind, parameters: parameters,
+            length: longest(trained.compactMap(\.self)), measured: evaluates ? longest(datasets) : nil,
+            threads: threads)
     }
 
     /// Optimiser steps, where the rows alone decide them.
@@ -93,6 +110,7 @@ struct JobEstimator {
     }
 
     private var memory: Int64 {
+        if let predicted { return predicted.memory }
         // In floating point: sizes that a client names may be absurd, and must not overflow.
         let weights = 4 * Double(shape?.parameters ?? 0)
         let tokens = Double(batch) * Double(length)

@@ -15,6 +15,8 @@ struct ModelShape: Hashable, Sendable {
     var layers: Int64 = 0
     var vocabulary: Int64 = 0
     var context: Int64 = 0
+    /// The text of `config.json`, if it is of a sane size.
+    var configuration: String?
 
     /// Reads a version's manifest and its `config.json`; nothing of the weights.
     /// - Throws: ``CheckpointError`` for a manifest that cannot be read.
@@ -25,6 +27,7 @@ struct ModelShape: Hashable, Sendable {
         guard let file = reader.file("config.json"), reader.manifest.files[file].size <= 1 << 20,
             let text = try? reader.readFile("config.json"), let configuration = try? StrictJSON.parse(text)
         else { return }
+        self.configuration = String(decoding: text, as: UTF8.self)
         func number(_ names: String...) -> Int64 {
             let value = names.lazy.compactMap { configuration[$0]?.integerValue }.first ?? 0
             return max(0, min(value, 1 << 24))

@@ -13,12 +13,42 @@ struct Submission: Sendable {
 
     /// Checks existence, data and room.
     ///
-    /// - Parameter transferred: Bytes of the files whose descriptors came with it.
+    /// - Parameters:
+    ///   - transferred: Bytes of the files whose descriptors came with it.
+    ///   - predicted: What the worker's program computed for a training job.
     /// - Throws: `not_found`, `gone`, `conflict`, `bad_input`, `insufficient_memory`.
     init(
-        _ spec: JobSpec, transferred: Int64, budget: MemoryBudget, shapes: ModelShapes, _ db: Database
+        _ spec: JobSpec, transferred: Int64, predicted: MemoryAnswer? = nil, budget: MemoryBudget,
+        shapes: ModelShapes, _ db: Database
     ) throws {
         self.spec = spec
+        var estimator = try Self.estimator(spec, transferred: transferred, shapes, db)
+        estimator.predicted = predicted
+        try Self.checkPairing(spec, estimator)
+        estimate = estimator.estimate
+        guard estimate.memory <= budget.limit else {
+            throw RPCError(
+                .insufficientMemory,
+                "the job needs about \(Self.mebibytes(estimate.memory)) MiB of memory; jobs may use "
+                    + "\(Self.mebibytes(budget.limit)) MiB here",
+                hint: predicted?.hint(limit: budget.limit)
+                    ?? "lower --batch-size or --max-length, or run it on a larger machine")
+        }
+        warnings = []
+        if spec.kind.unlearns, spec.gate == nil {
+            warnings.append(
+                "no gate is given: nothing is required of the result, and it becomes head whatever it measures"
+            )
+        }
+        state = try Self.firstState(spec, db)
+    }
+
+    /// What is known of the models and sets that the job names.
+    ///
+    /// - Throws: `not_found`, `gone`, `conflict`.
+    static func estimator(
+        _ spec: JobSpec, transferred: Int64, _ shapes: ModelShapes, _ db: Database
+    ) throws -> JobEstimator {
         var estimator = JobEstimator(spec: spec, transferred: transferred)
         if let model = spec.model {
             switch spec.kind {
@@ -43,22 +73,7 @@ struct Submission: Sendable {
         estimator.forget = try Self.dataset(spec.forget, "forget", db)
         estimator.retain = try Self.dataset(spec.retain, "retain", db)
         estimator.holdout = try Self.dataset(spec.holdout, "holdout", db)
-        try Self.checkPairing(spec, estimator)
-        estimate = estimator.estimate
-        guard estimate.memory <= budget.limit else {
-            throw RPCError(
-                .insufficientMemory,
-                "the job needs about \(Self.mebibytes(estimate.memory)) MiB of memory; jobs may use "
-                    + "\(Self.mebibytes(budget.limit)) MiB here",
-                hint: "lower --batch-size or --max-length, or run it on a larger machine")
-        }
-        warnings = []
-        if spec.kind.unlearns, spec.gate == nil {
-            warnings.append(
-                "no gate is given: nothing is required of the result, and it becomes head whatever it measures"
-            )
-        }
-        state = try Self.firstState(spec, db)
+        return estimator
     }
 
     private static func mebibytes(_ bytes: Int64) -> Int64 { bytes >> 20 }

@@ -130,13 +130,36 @@ struct TrainerTests {
 
     @Test func `the prediction of memory grows with each thing that takes it`() throws {
         let configuration = try GoldenModel("gpt2").configuration
-        let least = try TrainingMemory.predict(configuration, batch: 1, length: 8)
-        #expect(try TrainingMemory.predict(configuration, batch: 2, length: 8) > least)
-        #expect(try TrainingMemory.predict(configuration, batch: 1, length: 16) > least)
-        #expect(try TrainingMemory.predict(configuration, batch: 1, length: 8, keepsBase: true) > least)
+        func predict(
+            _ configuration: ModelConfiguration, rows: Int = 1, length: Int = 8,
+            _ change: (inout TrainingMemory) -> Void = { _ in }
+        ) throws -> Int {
+            var memory = TrainingMemory(configuration, rows: rows, length: length)
+            change(&memory)
+            return try memory.predict()
+        }
+        let least = try predict(configuration)
+        #expect(try predict(configuration, rows: 2) > least && predict(configuration, length: 16) > least)
+        #expect(try predict(configuration) { $0.copies = 1 } > least)
+        #expect(try predict(configuration) { $0.measured = 30 } > least)
+        #expect(try predict(configuration) { $0.layers = LayerSelection("1") } < least)
+        let small = try ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8))
+        let whole = try predict(small, rows: 4, length: 256)
+        #expect(whole > 3 << 30 && whole < 4 << 30)
+        var memory = TrainingMemory(small, rows: 4, length: 256)
+        let answer = try memory.answer(JobParameters())
+        #expect(answer.memory == Int64(whole) && answer.ways.allSatisfy { $0.memory < answer.memory })
         #expect(
-            try TrainingMemory.predict(
-                ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8)), batch: 4, length: 256) > 2
-                << 30)
+            answer.ways.map(\.options).dropLast().sorted() == [
+                "--batch-size 1 --accumulate 4", "--checkpoint-activations", "--lora-rank 8",
+                "--max-length 128",
+            ])
+        #expect(answer.ways.last.map { all in answer.ways.allSatisfy { all.memory <= $0.memory } } == true)
+        #expect(answer.hint(limit: answer.memory - 1).contains("--checkpoint-activations ("))
+        #expect(answer.hint(limit: 1).contains("even with"))
+        memory.checkpointing = true
+        #expect(try memory.predict() < whole / 4 * 3)
+        memory.freeze = ["nothing"]
+        #expect(throws: EngineError.self) { _ = try memory.predict() }
     }
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How much memory would a training job take? The daemon, which knows no tensors, asks the worker's program
+/// (`unlearnd-worker predict`), which computes it from the plan that it would allocate by.
+package struct MemoryQuestion: Codable, Hashable, Sendable {
+    /// The text of the base version's `config.json`.
+    package var config: String
+    package var kind: JobKind
+    package var parameters: JobParameters
+    /// Tokens of the longest row that is trained on.
+    package var length: Int
+    /// Tokens of the longest row that is measured; `nil` when nothing is.
+    package var measured: Int?
+    package var threads: Int
+
+    /// A question.
+    package init(
+        config: String, kind: JobKind, parameters: JobParameters, length: Int, measured: Int?, threads: Int
+    ) {
+        self.config = config
+        self.kind = kind
+        self.parameters = parameters
+        self.length = length
+        self.measured = measured
+        self.threads = threads
+    }
+}
+
+/// What the job would take, and what it would take if it were asked for differently.
+package struct MemoryAnswer: Codable, Hashable, Sendable {
+    /// A change of the job's options.
+    package struct Way: Codable, Hashable, Sendable {
+        /// The options as a command has them.
+        package var options: String
+        /// The peak with them, bytes.
+        package var memory: Int64
+
+        /// A way to need `memory`.
+        package init(options: String, memory: Int64) {
+            self.options = options
+            self.memory = memory
+        }
+    }
+
+    /// The peak resident size, bytes.
+    package var memory: Int64
+    /// Single changes that make it less, the smallest first, and last all of them together.
+    package var ways: [Way]
+
+    /// An answer.
+    package init(memory: Int64, ways: [Way]) {
+        self.memory = memory
+        self.ways = ways
+    }
+
+    /// What to do where `limit` bytes are all that there is.
+    package func hint(limit: Int64) -> String {
+        func text(_ way: Way) -> String { "\(way.options) (\(way.memory >> 20) MiB)" }
+        let fitting = ways.filter { $0.memory <= limit }
+        if !fitting.isEmpty {
+            return "it would fit with " + fitting.map(text).joined(separator: ", or with ")
+        }
+        guard let least = ways.min(by: { $0.memory < $1.memory }) else {
+            return "run it on a larger machine"
+        }
+        return "run it on a larger machine: even with \(text(least)) it does not fit"
+    }
+}
