@@ -32,11 +32,13 @@ package enum CheckpointRewriter {
     ///   - base: The version to begin from.
     ///   - transform: Gets a segment and its bytes (little-endian, maybe unaligned), edits them in place, and
     ///     says whether it touched them. If not, the bytes must be as they came.
+    ///   - attachments: Files to keep with the version, by name.
     ///   - progress: Called on this thread with bytes done and in all; throwing cancels.
     /// - Throws: ``CheckpointError``: `.missing`, `.corrupt`, `.storageFull`, `.ioFailure`; and what `transform`
     ///   and `progress` throw.
     package static func rewrite(
         base: CheckpointReader, threads: Int = 2, provenance: JSONObject = JSONObject(), parent: Digest?,
+        attachments: [String: [UInt8]] = [:],
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         transform: @escaping @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool
     ) throws -> Result {
@@ -86,13 +88,32 @@ package enum CheckpointRewriter {
             }
         }
         for file in Set(pieces.map(\.file)) { files[file].sha256 = hashes.finish(file) }
-        let result = Manifest(
+        var result = Manifest(
             files: files, tensors: manifest.tensors, provenance: provenance, parent: parent)
+        result.attachments = try attachments.sorted {
+            $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+        }.map { try attach($0.key, $0.value, in: transaction) }
         let id = try transaction.commit(result)
         return Result(
             manifest: result, manifestID: id,
             changedTensors: manifest.tensors.map(\.name).filter(changed.contains), changedBytes: changedBytes,
             newObjects: transaction.written.objects, storedBytes: transaction.written.bytes)
+    }
+
+    private static func attach(
+        _ path: String, _ bytes: [UInt8], in transaction: StoreTransaction
+    ) throws -> Manifest.File {
+        let plan = ChunkPlan(blobOfSize: bytes.count)
+        let regions = try plan.regions.map { region in
+            let part = bytes[region.offset..<region.offset + region.size]
+            let id = try part.withUnsafeBytes {
+                try transaction.put($0, kind: region.kind, dtype: region.dtype).id
+            }
+            return Manifest.Region(id: id, size: region.size)
+        }
+        return Manifest.File(
+            path: path, mode: 0o644, size: bytes.count, sha256: ContentHash.of(bytes), planner: plan.name,
+            regions: regions)
     }
 
     private struct Outcome: Sendable {

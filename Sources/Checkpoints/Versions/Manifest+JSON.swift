@@ -5,24 +5,18 @@ import Protocol
 extension Manifest {
     /// Most regions that a manifest may list.
     static let mostRegions = 2_000_000
+    private static let attachmentsFlag = "attachments"
 
     /// The canonical bytes that are stored.
     package func serialized() -> [UInt8] {
         var root = JSONObject()
         root["schema"] = 1
-        // Names of features that a reader must know; there are none yet.
-        root["flags"] = []
+        // Names of features that a reader must know.
+        root["flags"] = attachments.isEmpty ? [] : [.string(Self.attachmentsFlag)]
         root["parent"] = parent.map { .string($0.hex) } ?? .null
         root["provenance"] = .object(provenance)
-        root["files"] = .array(
-            files.map { file in
-                [
-                    "path": .string(file.path), "mode": .integer(Int64(file.mode)),
-                    "size": .integer(Int64(file.size)), "sha256": .string(file.sha256.hex),
-                    "planner": .string(file.planner),
-                    "regions": .array(file.regions.map(Self.json)),
-                ]
-            })
+        root["files"] = .array(files.map(Self.json))
+        if !attachments.isEmpty { root["attachments"] = .array(attachments.map(Self.json)) }
         root["tensors"] = .array(
             tensors.map { tensor in
                 [
@@ -35,6 +29,14 @@ extension Manifest {
                 ]
             })
         return JSONValue.object(root).serialized(sortedKeys: true)
+    }
+
+    private static func json(_ file: File) -> JSONValue {
+        [
+            "path": .string(file.path), "mode": .integer(Int64(file.mode)),
+            "size": .integer(Int64(file.size)), "sha256": .string(file.sha256.hex),
+            "planner": .string(file.planner), "regions": .array(file.regions.map(Self.json)),
+        ]
     }
 
     static func json(_ region: Region) -> JSONValue {
@@ -50,7 +52,9 @@ extension Manifest {
         } catch {
             throw Self.broken("is not strict JSON: \(error)")
         }
-        guard value["schema"]?.integerValue == 1, value["flags"]?.arrayValue?.isEmpty == true else {
+        guard value["schema"]?.integerValue == 1, let flags = value["flags"]?.arrayValue,
+            flags.allSatisfy({ $0.stringValue == Self.attachmentsFlag })
+        else {
             throw CheckpointError(
                 .newerFormat, "a manifest has a schema or features that this version does not know",
                 hint: "use the version that wrote it")
@@ -66,9 +70,14 @@ extension Manifest {
         self.init(files: [], tensors: [], provenance: provenance, parent: parent)
         var left = Self.mostRegions
         for element in files { self.files.append(try Self.file(element, &left)) }
-        for (a, b) in zip(self.files, self.files.dropFirst()) {
-            guard a.path.utf8.lexicographicallyPrecedes(b.path.utf8) else {
-                throw Self.broken("lists \(quoted(b.path)) twice or out of order")
+        for element in value["attachments"]?.arrayValue ?? [] {
+            attachments.append(try Self.file(element, &left))
+        }
+        for files in [self.files, attachments] {
+            for (a, b) in zip(files, files.dropFirst()) {
+                guard a.path.utf8.lexicographicallyPrecedes(b.path.utf8) else {
+                    throw Self.broken("lists \(quoted(b.path)) twice or out of order")
+                }
             }
         }
         let starts = self.files.map(Self.starts)

@@ -75,6 +75,9 @@ package struct Manifest: Hashable, Sendable {
     package var provenance: JSONObject
     /// The manifest of the version that it was made from.
     package var parent: Digest?
+    /// Files that were made with the version and are no part of the checkpoint, such as the adapter that was merged
+    /// into it: neither exported with it nor carried over by edits.
+    package var attachments: [File] = []
 
     /// The version's identity: SHA-256 over a line `path NUL size NUL sha256 LF` for each file in the order of
     /// the paths' bytes. Equal content has equal digests, however it was made.
@@ -91,7 +94,7 @@ package struct Manifest: Hashable, Sendable {
     package var size: Int { files.reduce(0) { $0 + $1.size } }
 
     /// Every object that the version needs besides the manifest itself.
-    package var objects: Set<Digest> { Set(files.lazy.flatMap { $0.regions }.map(\.id)) }
+    package var objects: Set<Digest> { Set((files + attachments).lazy.flatMap { $0.regions }.map(\.id)) }
 
     /// A manifest of files cut by `plans`, with the tensors of their headers.
     init(

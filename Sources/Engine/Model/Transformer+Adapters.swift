@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Protocol
+
 /// Low-rank adapters of a model's projections.
 extension Transformer {
     /// Whether the model has adapters.
@@ -45,5 +47,48 @@ extension Transformer {
             }
         }
         return try body()
+    }
+
+    /// The adapters as PEFT saves them: `adapter_config.json` and `adapter_model.safetensors`; none without adapters.
+    package func adapterFiles() -> [String: [UInt8]] {
+        let entries = table.entries.filter(\.isAdapter)
+        guard let settings = adapterSettings, !entries.isEmpty else { return [:] }
+        var header = JSONObject()
+        header["__metadata__"] = ["format": "pt"]
+        var data: [UInt8] = []
+        for entry in entries {
+            let start = data.count
+            let values = UnsafeRawBufferPointer(start: parameters.base + entry.offset, count: entry.count * 4)
+            data += values
+            header["base_model.model." + entry.name] = [
+                "dtype": "F32", "shape": .array(entry.shape.map { .integer(Int64($0)) }),
+                "data_offsets": [.integer(Int64(start)), .integer(Int64(data.count))],
+            ]
+        }
+        var json = JSONValue.object(header).serialized()
+        json += [UInt8](repeating: 0x20, count: (8 - json.count % 8) % 8)
+        let length = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) }
+
+        // The last part of each module's name: "q_proj" of "model.layers.0.self_attn.q_proj.lora_A.weight".
+        let modules = Set(
+            entries.compactMap { $0.name.split(separator: ".").dropLast(2).last.map(String.init) })
+        let layers = Set(entries.compactMap(\.layer))
+        let isTransposed = layout.projections.contains {
+            $0.adapter != nil && $0.layout == .inputsFirst
+        }
+        let configuration: JSONValue = [
+            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": .null,
+            "r": .integer(Int64(settings.rank)), "lora_alpha": .number(settings.alpha),
+            "target_modules": .array(modules.sorted().map { .string($0) }),
+            "layers_to_transform": settings.layers == nil
+                ? .null : .array(layers.sorted().map { .integer(Int64($0)) }),
+            "bias": "none", "fan_in_fan_out": .bool(isTransposed), "inference_mode": true,
+            "init_lora_weights": true, "lora_dropout": 0, "modules_to_save": .null, "use_dora": false,
+            "use_rslora": false, "rank_pattern": [:], "alpha_pattern": [:],
+        ]
+        return [
+            LowRankAdapter.configurationName: configuration.serialized(sortedKeys: true),
+            LowRankAdapter.weightsName: length + json + data,
+        ]
     }
 }

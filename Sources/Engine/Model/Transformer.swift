@@ -44,6 +44,8 @@ package final class Transformer {
     /// What gradients are taken of; at first everything.
     package var trainable: Trainable
 
+    /// The adapters that it was made with.
+    let adapterSettings: AdapterSettings?
     let layout: ModelLayout
     private var activations: Activations?
     private var rotary: RotaryTable?
@@ -60,6 +62,7 @@ package final class Transformer {
         self.configuration = configuration
         self.context = context
         self.checkpointing = checkpointing
+        adapterSettings = adapters
         var layout = try ModelLayout(configuration)
         if let adapters { try layout.attach(adapters) }
         self.layout = layout

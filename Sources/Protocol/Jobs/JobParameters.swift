@@ -69,6 +69,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
     // import, create, export
     /// The transfer whose descriptors carry the files (`import`, `create`, `export`; an adapter of `task-vector`).
     package var transfer: String?
+    /// Whether the adapter that was merged into the version is written instead of the version (`export`).
+    package var adapter: Bool?
     /// Whether weight files beside the safetensors are left out instead of refused (`import`).
     package var skipOtherWeights: Bool?
 
@@ -96,7 +98,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case epochs, alpha, pairing, precision, accuracy, truncate, shuffle
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
-        case schedule, betas, epsilon, accumulate
+        case schedule, betas, epsilon, accumulate, adapter
         case learningRate = "learning_rate"
         case warmupSteps = "warmup_steps"
         case weightDecay = "weight_decay"
@@ -130,7 +132,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case .taskVector: return evaluation.union(["finetuned", "base", "scale", "transfer"])
         case .evaluate: return evaluation
         case .import: return ["transfer", "skip_other_weights"]
-        case .create, .export: return ["transfer"]
+        case .create: return ["transfer"]
+        case .export: return ["transfer", "adapter"]
         case .generate: return ["prompt", "max_new_tokens"]
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]

@@ -70,12 +70,13 @@ struct TrainingJob {
         try measurement?.before(model, sets)
 
         let outcome = try train(model, data, objective)
+        let adapter = model.adapterFiles()
         model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID,
+            parent: base.manifestID, attachments: adapter,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         let capped = outcome.steps == 0 && outcome.cappedAt != nil
         var result = try WorkerResult(

@@ -159,6 +159,42 @@ struct AdapterTests {
         #expect(all.table.entries.count { $0.isAdapter } == 2 * 7 * 2)
     }
 
+    @Test(arguments: names)
+    func `exported adapters are read back, and are what was merged`(name: String) throws {
+        let (golden, settings) = try golden(name)
+        let model = try start(golden, settings)
+        let folder = FileManager.default.temporaryDirectory.appending(path: "adapter-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (name, bytes) in model.adapterFiles() {
+            try Data(bytes).write(to: folder.appending(path: name))
+        }
+        let versions = try TestVersions()
+        let base = try version(name, versions)
+        let edit = try AdapterVector(target: base.manifest, adapter: adapter(folder), scale: -1)
+        let made = try CheckpointRewriter.rewrite(
+            base: base, parent: nil, attachments: model.adapterFiles(), transform: { try edit.edit($0, $1) })
+        let result = try versions.version(made)
+        model.mergeAdapters()
+        for entry in model.table.entries where !entry.isAdapter {
+            let bytes = try result.readTensor(entry.name)
+            for (index, value) in model.parameters.values(entry.range).enumerated() {
+                let other = bytes.withUnsafeBytes {
+                    $0.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+                }
+                #expect(abs(value - other) <= 2e-6, "\(entry.name)[\(index)]")
+            }
+        }
+        // Kept with the version, and no part of it.
+        #expect(result.manifest == made.manifest && result.manifest.attachments.count == 2)
+        #expect(result.manifest.files.map(\.path) == base.manifest.files.map(\.path))
+        #expect(result.manifest.objects.isSuperset(of: result.manifest.attachments[1].regions.map(\.id)))
+        let again = try CheckpointRewriter.rewrite(base: result, parent: nil, transform: { _, _ in false })
+        #expect(again.manifest.attachments.isEmpty)
+        #expect(again.manifest.versionDigest == result.manifest.versionDigest)
+        #expect(try golden.load().adapterFiles().isEmpty)
+    }
+
     // MARK: Adapters as task vectors
 
     private func adapter(_ folder: URL) throws -> LowRankAdapter {
