@@ -12,7 +12,7 @@ extension Manifest {
         var root = JSONObject()
         root["schema"] = 1
         // Names of features that a reader must know.
-        root["flags"] = attachments.isEmpty ? [] : [.string(Self.attachmentsFlag)]
+        root["flags"] = .array(attachments.isEmpty ? [] : [.string(Self.attachmentsFlag)])
         root["parent"] = parent.map { .string($0.hex) } ?? .null
         root["provenance"] = .object(provenance)
         root["files"] = .array(files.map(Self.json))

@@ -81,7 +81,7 @@ extension Transformer {
             precondition(
                 reference.count == table.count,
                 "the reference has \(reference.count) values, not \(table.count)")
-            base = try withReference(reference) { () throws(EngineError) in
+            base = try withReference(reference) { () throws(EngineError) -> FloatStorage in
                 let pass = try forwardScored(batch, reference)
                 let copy = try FloatStorage(count: pass.packed.targets.count * configuration.hiddenSize)
                 copy.base.update(from: pass.activations.scoredNormed, count: copy.count)

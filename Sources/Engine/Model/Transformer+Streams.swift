@@ -27,15 +27,18 @@ extension Transformer {
 
     /// Shows the residual stream (N, C) of `batch` after `blocks` blocks to `body`; the blocks behind do not run.
     ///
-    /// - Parameter weights: Those to run with, laid out by ``table``; the model's own unless given.
+    /// - Parameter weights: Those of a reference, see ``makeReference()``; the model's own unless given.
     /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
     package func readStream(
         _ batch: TokenBatch, after blocks: Int, weights: FloatStorage? = nil,
         _ body: (PassObserver.Rows) -> Void
     ) throws(EngineError) {
         precondition(blocks >= 0 && blocks <= configuration.layers, "there are no \(blocks) blocks")
-        let pass = try pass(labelled(batch), weights?.base, training: false)
-        forward(pass, layers: blocks)
-        body(pass.observed(pass.activations.stream(blocks), width: configuration.hiddenSize))
+        func read() throws(EngineError) {
+            let pass = try pass(labelled(batch), weights?.base, training: false)
+            forward(pass, layers: blocks)
+            body(pass.observed(pass.activations.stream(blocks), width: configuration.hiddenSize))
+        }
+        if let weights { try withReference(weights, read) } else { try read() }
     }
 }

@@ -145,7 +145,7 @@ struct TrainerTests {
         #expect(try predict(configuration) { $0.layers = LayerSelection("1") } < least)
         let small = try ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8))
         let whole = try predict(small, rows: 4, length: 256)
-        #expect(whole > 3 << 30 && whole < 4 << 30)
+        #expect(whole > 5 << 29 && whole < 3 << 30)
         var memory = TrainingMemory(small, rows: 4, length: 256)
         let answer = try memory.answer(JobParameters())
         #expect(answer.memory == Int64(whole) && answer.ways.allSatisfy { $0.memory < answer.memory })
@@ -158,7 +158,7 @@ struct TrainerTests {
         #expect(answer.hint(limit: answer.memory - 1).contains("--checkpoint-activations ("))
         #expect(answer.hint(limit: 1).contains("even with"))
         memory.checkpointing = true
-        #expect(try memory.predict() < whole / 4 * 3)
+        #expect(try memory.predict() < whole / 10 * 9)
         memory.freeze = ["nothing"]
         #expect(throws: EngineError.self) { _ = try memory.predict() }
     }

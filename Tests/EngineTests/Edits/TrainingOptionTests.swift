@@ -118,6 +118,37 @@ struct TrainingOptionTests {
         #expect(norm(change) > 0 && norm(difference) < 1e-2 * norm(change))
     }
 
+    @Test
+    func `every option together gives the same bits again, for any threads, with and without checkpointing`()
+        throws
+    {
+        var results: [[UInt32]] = []
+        for (threads, checkpointing) in [(1, false), (2, false), (2, false), (2, true), (3, true)] {
+            let model = try golden.load(
+                threads: threads, checkpointing: checkpointing,
+                adapters: AdapterSettings(rank: 3, alpha: 6, targets: ["all-linear"]))
+            model.initializeAdapters(seed: 8)
+            let pairs = try PairedBatches(
+                forget: Batcher(
+                    examples: golden.examples("forget"), batchSize: 2, accumulate: 2, seed: 1,
+                    stream: .forget),
+                retain: Batcher(
+                    examples: golden.examples("retain"), batchSize: 2, accumulate: 2, seed: 1,
+                    stream: .retain), pairing: .cycle)
+            let settings = Trainer.Settings(
+                epochs: 2, learningRate: 1e-2, schedule: LearningRateSchedule(.linear, warmup: 1),
+                clipNorm: 0.1)
+            let objective = AscentObjective(alpha: 0.3, retainLoss: .kl)
+            _ = try Trainer(model, data: .pairs(pairs), objective: objective, settings: settings).run { _ in
+            } epoch: { _ in
+            }
+            model.mergeAdapters()
+            results.append(model.weights.map(\.bitPattern))
+        }
+        #expect(results.allSatisfy { $0 == results[0] })
+        #expect(try results[0] != golden.load().weights.map(\.bitPattern))
+    }
+
     @Test func `names and layers that the model lacks are refused by name`() throws {
         let table = try golden.load().table
         func refusal(_ body: () throws -> Trainable) -> String {
