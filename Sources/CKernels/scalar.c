@@ -10,7 +10,9 @@
 
 #pragma clang fp contract(off)
 
-static void norm_forward(float *y, float *mean, float *rstd, const float *x, const float *gamma,
+static double norm_factor(const float *gamma, float offset, long i) { return gamma ? (double)gamma[i] + offset : 1; }
+
+static void norm_forward(float *y, float *mean, float *rstd, const float *x, const float *gamma, float offset,
     const float *beta, long rows, long cols, float epsilon) {
     for (long row = 0; row < rows; row++, x += cols, y += cols) {
         double centre = 0, square = 0;
@@ -20,23 +22,25 @@ static void norm_forward(float *y, float *mean, float *rstd, const float *x, con
         const double r = 1 / sqrt(square / (double)cols + epsilon);
         if (mean) mean[row] = (float)centre;
         rstd[row] = (float)r;
-        for (long i = 0; i < cols; i++) y[i] = (float)((x[i] - centre) * r * gamma[i] + (beta ? beta[i] : 0));
+        for (long i = 0; i < cols; i++)
+            y[i] = (float)((x[i] - centre) * r * norm_factor(gamma, offset, i) + (beta ? beta[i] : 0));
     }
 }
 
-static void norm_backward_input(float *dx, const float *dy, const float *x, const float *gamma,
+static void norm_backward_input(float *dx, const float *dy, const float *x, const float *gamma, float offset,
     const float *mean, const float *rstd, long rows, long cols) {
     for (long row = 0; row < rows; row++, x += cols, dy += cols, dx += cols) {
         const double c = mean ? mean[row] : 0, r = rstd[row];
         double gradient = 0, projection = 0;
         for (long i = 0; i < cols; i++) {
-            if (mean) gradient += (double)dy[i] * gamma[i];
-            projection += (double)dy[i] * gamma[i] * (x[i] - c) * r;
+            const double d = dy[i] * norm_factor(gamma, offset, i);
+            if (mean) gradient += d;
+            projection += d * (x[i] - c) * r;
         }
         gradient /= (double)cols;
         projection /= (double)cols;
         for (long i = 0; i < cols; i++)
-            dx[i] += (float)(r * ((double)dy[i] * gamma[i] - gradient - (x[i] - c) * r * projection));
+            dx[i] += (float)(r * (dy[i] * norm_factor(gamma, offset, i) - gradient - (x[i] - c) * r * projection));
     }
 }
 
@@ -79,6 +83,27 @@ static void scale(float *y, const float *x, float factor, long n) {
     for (long i = 0; i < n; i++) y[i] = x[i] * factor;
 }
 
+static void multiply(float *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) y[i] *= x[i];
+}
+
+static void clip(float *x, float limit, long n) {
+    for (long i = 0; i < n; i++) x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
+}
+
+static void clip_backward(float *dx, const float *x, float limit, long n) {
+    for (long i = 0; i < n; i++)
+        if (x[i] > limit || x[i] < -limit) dx[i] = 0;
+}
+
+static void soft_cap(float *x, float *slope, float factor, float cap, long n) {
+    for (long i = 0; i < n; i++) {
+        const double u = (double)x[i] * factor / cap;
+        x[i] = (float)(cap * tanh(u));
+        if (slope) slope[i] = (float)(factor / (cosh(u) * cosh(u)));
+    }
+}
+
 static void row_dot(float *out, const float *a, long lda, const float *b, long ldb, long rows, long cols) {
     for (long row = 0; row < rows; row++) {
         double s = 0;
@@ -89,18 +114,29 @@ static void row_dot(float *out, const float *a, long lda, const float *b, long l
 
 static const double root_two_over_pi = 0.79788456080286535588;
 
+static double gelu(double x) { return x / (1 + exp(-2 * root_two_over_pi * (x + 0.044715 * x * x * x))); }
+
 static void gelu_forward(float *y, const float *x, long n) {
-    for (long i = 0; i < n; i++) {
-        const double v = x[i], u = root_two_over_pi * (v + 0.044715 * v * v * v);
-        y[i] = (float)(v / (1 + exp(-2 * u)));
-    }
+    for (long i = 0; i < n; i++) y[i] = (float)gelu(x[i]);
+}
+
+static double gelu_slope(double v) {
+    const double t = tanh(root_two_over_pi * (v + 0.044715 * v * v * v));
+    return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * root_two_over_pi * (1 + 3 * 0.044715 * v * v);
 }
 
 static void gelu_backward(float *dx, const float *dy, const float *x, long n) {
+    for (long i = 0; i < n; i++) dx[i] = (float)(dy[i] * gelu_slope(x[i]));
+}
+
+static void gelu_erf_forward(float *y, const float *x, long n) {
+    for (long i = 0; i < n; i++) y[i] = (float)(0.5 * x[i] * erfc(-x[i] * M_SQRT1_2));
+}
+
+static void gelu_erf_backward(float *dx, const float *dy, const float *x, long n) {
     for (long i = 0; i < n; i++) {
-        const double v = x[i], t = tanh(root_two_over_pi * (v + 0.044715 * v * v * v));
-        const double slope = root_two_over_pi * (1 + 3 * 0.044715 * v * v);
-        dx[i] = (float)(dy[i] * (0.5 * (1 + t) + 0.5 * v * (1 - t * t) * slope));
+        const double v = x[i];
+        dx[i] = (float)(dy[i] * (0.5 * erfc(-v * M_SQRT1_2) + v * exp(-0.5 * v * v) * M_SQRT1_2 * 0.5 * M_2_SQRTPI));
     }
 }
 
@@ -123,6 +159,24 @@ static void swiglu_backward(float *d_gate_up, const float *dy, const float *gate
         }
 }
 
+static void geglu_forward(float *y, const float *gate_up, long rows, long inner) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < inner; i++) {
+            const double g = gate_up[row * 2 * inner + i], u = gate_up[row * 2 * inner + inner + i];
+            y[row * inner + i] = (float)(gelu(g) * u);
+        }
+}
+
+static void geglu_backward(float *d_gate_up, const float *dy, const float *gate_up, long rows, long inner) {
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < inner; i++) {
+            const long at = row * 2 * inner + i;
+            const double g = gate_up[at], u = gate_up[at + inner], d = dy[row * inner + i];
+            d_gate_up[at + inner] = (float)(d * gelu(g));
+            d_gate_up[at] = (float)(d * u * gelu_slope(g));
+        }
+}
+
 static void rotary(float *x, long ld, const float *cosines, const float *sines, const int32_t *positions,
     long rows, long heads, long head_size, long rotary_size, float direction) {
     const long half = rotary_size / 2;
@@ -138,8 +192,8 @@ static void rotary(float *x, long ld, const float *cosines, const float *sines, 
             }
 }
 
-static long visible(long first, long row, long cols) {
-    return first + row + 1 < cols ? first + row + 1 : cols;
+static int visible(long column, long first, long row, long window) {
+    return column <= first + row && column > first + row - window;
 }
 
 static double log_sum_of(const float *x, long n, double factor) {
@@ -150,27 +204,30 @@ static double log_sum_of(const float *x, long n, double factor) {
 }
 
 static void attention_probabilities(float *scores, long ld, const float *log_sum, long rows, long cols,
-    long first, float factor) {
+    long first, long window, float factor) {
     for (long row = 0; row < rows; row++)
         for (long i = 0; i < cols; i++) {
             float *s = scores + row * ld + i;
-            *s = i < visible(first, row, cols) ? (float)exp(*s * (double)factor - log_sum[row]) : 0;
+            *s = visible(i, first, row, window) ? (float)exp(*s * (double)factor - log_sum[row]) : 0;
         }
 }
 
 static void attention_softmax(float *scores, long ld, float *log_sum, long rows, long cols, long first,
-    float factor) {
-    for (long row = 0; row < rows; row++)
-        log_sum[row] = (float)log_sum_of(scores + row * ld, visible(first, row, cols), factor);
-    attention_probabilities(scores, ld, log_sum, rows, cols, first, factor);
+    long window, float factor) {
+    for (long row = 0; row < rows; row++) {
+        const long end = first + row + 1 < cols ? first + row + 1 : cols;
+        const long begin = first + row < window ? 0 : first + row - window + 1;
+        log_sum[row] = (float)log_sum_of(scores + row * ld + begin, end - begin, factor);
+    }
+    attention_probabilities(scores, ld, log_sum, rows, cols, first, window, factor);
 }
 
 static void attention_backward(float *d_scores, const float *p, long ld, const float *delta, long rows,
-    long cols, long first, float factor) {
+    long cols, long first, long window, float factor) {
     for (long row = 0; row < rows; row++)
         for (long i = 0; i < cols; i++) {
             float *d = d_scores + row * ld + i;
-            *d = i < visible(first, row, cols)
+            *d = visible(i, first, row, window)
                 ? (float)(p[row * ld + i] * ((double)*d - delta[row]) * factor) : 0;
         }
 }
@@ -287,11 +344,19 @@ const ck_kernels ck_kernels_scalar = {
     .add = add,
     .accumulate = accumulate,
     .scale = scale,
+    .multiply = multiply,
+    .clip = clip,
+    .clip_backward = clip_backward,
+    .soft_cap = soft_cap,
     .row_dot = row_dot,
     .gelu_forward = gelu_forward,
     .gelu_backward = gelu_backward,
+    .gelu_erf_forward = gelu_erf_forward,
+    .gelu_erf_backward = gelu_erf_backward,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
+    .geglu_forward = geglu_forward,
+    .geglu_backward = geglu_backward,
     .rotary = rotary,
     .attention_softmax = attention_softmax,
     .attention_probabilities = attention_probabilities,

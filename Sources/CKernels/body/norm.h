@@ -2,7 +2,12 @@
 //
 // LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019), forward and backward.
 
-static void norm_forward(float *y, float *mean, float *rstd, const float *x, const float *gamma,
+/// k factors from column i on.
+INLINE lanes norm_factors(const float *gamma, float offset, long i, long k) {
+    return gamma ? ld(gamma + i, k) + offset : (lanes)1.0f;
+}
+
+static void norm_forward(float *y, float *mean, float *rstd, const float *x, const float *gamma, float offset,
     const float *beta, long rows, long cols, float epsilon) {
     for (long row = 0; row < rows; row++, x += cols, y += cols) {
         float centre = 0, square;
@@ -16,25 +21,27 @@ static void norm_forward(float *y, float *mean, float *rstd, const float *x, con
         const float r = 1.0f / sqrtf(square / (float)cols + epsilon);
         rstd[row] = r;
         const lanes vr = r;
-        if (beta) EACH(cols, st(y + i, FMA((ld(x + i, k) - c) * vr, ld(gamma + i, k), ld(beta + i, k)), k));
-        else EACH(cols, st(y + i, ((ld(x + i, k) - c) * vr) * ld(gamma + i, k), k));
+        if (beta) EACH(cols, const lanes g = norm_factors(gamma, offset, i, k);
+                       st(y + i, FMA((ld(x + i, k) - c) * vr, g, ld(beta + i, k)), k));
+        else EACH(cols, const lanes g = norm_factors(gamma, offset, i, k);
+                  st(y + i, ((ld(x + i, k) - c) * vr) * g, k));
     }
 }
 
-static void norm_backward_input(float *dx, const float *dy, const float *x, const float *gamma,
+static void norm_backward_input(float *dx, const float *dy, const float *x, const float *gamma, float offset,
     const float *mean, const float *rstd, long rows, long cols) {
     for (long row = 0; row < rows; row++, x += cols, dy += cols, dx += cols) {
         const lanes c = mean ? mean[row] : 0.0f, r = rstd[row];
         float gradient = 0, projection;
         if (mean) {
-            SUM(gradient, cols, ld(dy + i, k), ld(gamma + i, k));
+            SUM(gradient, cols, ld(dy + i, k), norm_factors(gamma, offset, i, k));
             gradient /= (float)cols;
         }
-        SUM(projection, cols, ld(dy + i, k) * ld(gamma + i, k), (ld(x + i, k) - c) * r);
+        SUM(projection, cols, ld(dy + i, k) * norm_factors(gamma, offset, i, k), (ld(x + i, k) - c) * r);
         projection /= (float)cols;
         const lanes g = gradient, p = -projection;
         EACH(cols, const lanes hat = (ld(x + i, k) - c) * r;
-             const lanes inner = FMA(hat, p, FMA(ld(dy + i, k), ld(gamma + i, k), -g));
+             const lanes inner = FMA(hat, p, FMA(ld(dy + i, k), norm_factors(gamma, offset, i, k), -g));
              st(dx + i, FMA(inner, r, ld(dx + i, k)), k));
     }
 }

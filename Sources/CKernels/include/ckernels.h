@@ -39,13 +39,14 @@ typedef struct ck_kernels {
     int32_t level;
     const char *name;
 
-    // Normalisation. `mean` null: RMS norm. `beta` null: no shift.
-    /// y(N,C) = (x - mean) * rstd * gamma + beta; keeps mean(N) and rstd(N) for the backward pass.
-    void (*norm_forward)(float *y, float *_Nullable mean, float *rstd, const float *x, const float *gamma,
-        const float *_Nullable beta, long rows, long cols, float epsilon);
+    // Normalisation. `mean` null: RMS norm. `gamma` null: all factors are 1. `beta` null: no shift.
+    /// y(N,C) = (x - mean) * rstd * (offset + gamma) + beta; keeps mean(N) and rstd(N) for the backward pass.
+    void (*norm_forward)(float *y, float *_Nullable mean, float *rstd, const float *x,
+        const float *_Nullable gamma, float offset, const float *_Nullable beta, long rows, long cols,
+        float epsilon);
     /// dx(N,C) += gradient with respect to x.
-    void (*norm_backward_input)(float *dx, const float *dy, const float *x, const float *gamma,
-        const float *_Nullable mean, const float *rstd, long rows, long cols);
+    void (*norm_backward_input)(float *dx, const float *dy, const float *x, const float *_Nullable gamma,
+        float offset, const float *_Nullable mean, const float *rstd, long rows, long cols);
     /// dgamma += sum over rows of dy * xhat, dbeta += sum of dy, for the `cols` columns at the pointers.
     void (*norm_backward_weight)(float *dgamma, float *_Nullable dbeta, const float *dy, const float *x,
         const float *_Nullable mean, const float *rstd, long rows, long cols, long ld);
@@ -61,6 +62,14 @@ typedef struct ck_kernels {
     void (*accumulate)(float *y, const float *x, long count);
     /// y = factor * x.
     void (*scale)(float *y, const float *x, float factor, long count);
+    /// y *= x.
+    void (*multiply)(float *y, const float *x, long count);
+    /// x := max(-limit, min(x, limit)).
+    void (*clip)(float *x, float limit, long count);
+    /// dx := 0 where |x| > limit.
+    void (*clip_backward)(float *dx, const float *x, float limit, long count);
+    /// x := cap * tanh(factor * x / cap); slope, if not null, := the derivative.
+    void (*soft_cap)(float *x, float *_Nullable slope, float factor, float cap, long count);
     /// out(N) = dot of the rows of a and b.
     void (*row_dot)(float *out, const float *a, long lda, const float *b, long ldb, long rows, long cols);
 
@@ -69,25 +78,34 @@ typedef struct ck_kernels {
     void (*gelu_forward)(float *y, const float *x, long count);
     /// dx = dy * gelu'(x); dx may be dy.
     void (*gelu_backward)(float *dx, const float *dy, const float *x, long count);
+    /// y = gelu(x) = x * P(X <= x), X normal ("gelu").
+    void (*gelu_erf_forward)(float *y, const float *x, long count);
+    /// dx = dy * gelu'(x); dx may be dy.
+    void (*gelu_erf_backward)(float *dx, const float *dy, const float *x, long count);
     /// y(N,I) = silu(gate) * up, with gate and up side by side in gate_up(N,2I).
     void (*swiglu_forward)(float *y, const float *gate_up, long rows, long inner);
     /// d_gate_up(N,2I) = gradient of swiglu_forward.
     void (*swiglu_backward)(float *d_gate_up, const float *dy, const float *gate_up, long rows, long inner);
-    /// Rotates pairs (j, j + rotary/2) of the first `rotary` of each head's D values, in place, for `heads`
-    /// heads standing side by side in a row. tables: cos and sin, (positions, rotary/2). direction -1 undoes it.
+    /// y(N,I) = gelu(gate) * up with the tanh approximation, laid out as in swiglu_forward.
+    void (*geglu_forward)(float *y, const float *gate_up, long rows, long inner);
+    /// d_gate_up(N,2I) = gradient of geglu_forward.
+    void (*geglu_backward)(float *d_gate_up, const float *dy, const float *gate_up, long rows, long inner);
+    /// Rotates pairs (j, j + rotary/2) of the first `rotary` values of each head, in place, for `heads` heads that
+    /// begin `head_size` floats from each other in a row. tables: cos and sin, (positions, rotary/2). direction -1 undoes it.
     void (*rotary)(float *x, long ld, const float *cosines, const float *sines, const int32_t *positions,
         long rows, long heads, long head_size, long rotary, float direction);
 
-    // Attention over one block of queries. Row i sees the columns [0, first + i]; columns up to `cols` beyond are 0.
+    // Attention over one block of queries. Row i sees the last `window` of the columns [0, first + i]; the others
+    // up to `cols` become 0.
     /// scores := softmax(scores * scale) in place; log_sum(i) = log of the sum of exponentials.
     void (*attention_softmax)(float *scores, long ld, float *log_sum, long rows, long cols, long first,
-        float scale);
+        long window, float scale);
     /// scores := exp(scores * scale - log_sum) in place.
     void (*attention_probabilities)(float *scores, long ld, const float *log_sum, long rows, long cols,
-        long first, float scale);
+        long first, long window, float scale);
     /// d_scores := p * (d_scores - delta(i)) * scale in place.
     void (*attention_backward)(float *d_scores, const float *p, long ld, const float *delta, long rows,
-        long cols, long first, float scale);
+        long cols, long first, long window, float scale);
 
     // Losses over one row of V logits.
     /// Loss and hit of `label`. gradient_scale != 0: logits := gradient_scale * (softmax - onehot).

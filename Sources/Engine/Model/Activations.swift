@@ -15,18 +15,24 @@ final class Activations {
         var checkpointing = false
     }
 
-    /// What one decoder block keeps; all are (N, …).
+    /// What one decoder block keeps; all are (N, …), and empty where the configuration has no use for them.
     struct Block {
         var normed: UnsafeMutablePointer<Float>
         var qkv: UnsafeMutablePointer<Float>
+        var queryKeyValue: QueryKeyValue.Kept
         var attention: UnsafeMutablePointer<Float>
         var logSums: UnsafeMutablePointer<Float>
         var middle: UnsafeMutablePointer<Float>
         var middleNormed: UnsafeMutablePointer<Float>
         var preactivation: UnsafeMutablePointer<Float>
         var activation: UnsafeMutablePointer<Float>
+        /// What attention and the feed-forward network give, where it is normalised before it is added.
+        var output: UnsafeMutablePointer<Float>
+        var down: UnsafeMutablePointer<Float>
         var attentionStatistics: Norm.Statistics
         var feedForwardStatistics: Norm.Statistics
+        var outputStatistics: Norm.Statistics
+        var downStatistics: Norm.Statistics
     }
 
     /// Logits that are in memory at one time, in floats: 64 MiB.
@@ -43,6 +49,8 @@ final class Activations {
     /// Two buffers of (logitRows, V).
     let logits: UnsafeMutablePointer<Float>
     let referenceLogits: UnsafeMutablePointer<Float>
+    /// The slopes of capped logits, (logitRows, V).
+    let logitSlopes: UnsafeMutablePointer<Float>
     let logitRows: Int
     /// Gradients of the residual stream and of a norm's output (N, C), and two wide buffers.
     let streamGradient: UnsafeMutablePointer<Float>
@@ -73,18 +81,29 @@ final class Activations {
             let p = size.predictors
             let gradient = size.training ? n : 0
             logitRows = max(1, min(max(p, 1), max(32, Activations.logitBudget / c.vocabularySize / 32 * 32)))
-            scratchStride = Attention.scratch(longest: size.longest) + 16
+            let attention = Attention.scratch(longest: size.longest, isCapped: c.attentionSoftCap != nil)
+            scratchStride = max(attention, c.keptWidth) + 16
             stream = n * c.hiddenSize
+            let before = c.normPlacement == .after ? 0 : n
+            let after = c.normPlacement == .before ? 0 : n
+            let sequential = c.residual == .sequential ? n : 0
+            let ownNorm = c.residual == .parallelSharedNorm ? 0 : before
+            let heads = n * c.headStatistics
             blockParts = [
-                stream, n * c.qkvWidth, n * c.attentionWidth, n * c.heads, stream, stream,
-                n * c.preactivationWidth, n * c.intermediateSize, n, n, n, n,
+                before * c.hiddenSize, n * c.qkvWidth, n * c.keptWidth, n * c.attentionWidth, n * c.heads,
+                sequential * c.hiddenSize, ownNorm * c.hiddenSize, n * c.preactivationWidth,
+                n * c.intermediateSize, after * c.hiddenSize, after * c.hiddenSize, heads, heads, before,
+                before,
+                ownNorm, ownNorm, after, after, after, after,
             ]
             slots = size.training && !size.checkpointing ? c.layers : 1
             streams = size.training ? c.layers + 1 : 2
             commonParts = [
                 p * c.hiddenSize, p * c.hiddenSize, size.training ? p * c.hiddenSize : 0, p, p,
-                logitRows * c.vocabularySize, logitRows * c.vocabularySize, gradient * c.hiddenSize,
-                gradient * c.hiddenSize, gradient * max(c.intermediateSize, c.attentionWidth),
+                logitRows * c.vocabularySize, logitRows * c.vocabularySize,
+                c.finalSoftCap == nil || !size.training ? 0 : logitRows * c.vocabularySize,
+                gradient * c.hiddenSize, gradient * c.hiddenSize,
+                gradient * max(c.intermediateSize, c.attentionWidth),
                 gradient * max(c.preactivationWidth, c.qkvWidth), threads * scratchStride,
             ]
         }
@@ -121,19 +140,25 @@ final class Activations {
         scoredStatistics = Norm.Statistics(mean: common[3], rstd: common[4])
         logits = common[5]
         referenceLogits = common[6]
-        streamGradient = common[7]
-        normGradient = common[8]
-        innerGradient = common[9]
-        wideGradient = common[10]
-        scratch = common[11]
+        logitSlopes = common[7]
+        streamGradient = common[8]
+        normGradient = common[9]
+        innerGradient = common[10]
+        wideGradient = common[11]
+        scratch = common[12]
         for _ in 0..<plan.slots {
             let parts = plan.blockParts.map(take)
+            func statistics(_ index: Int) -> Norm.Statistics {
+                Norm.Statistics(mean: parts[index], rstd: parts[index + 1])
+            }
             slots.append(
                 Block(
-                    normed: parts[0], qkv: parts[1], attention: parts[2], logSums: parts[3], middle: parts[4],
-                    middleNormed: parts[5], preactivation: parts[6], activation: parts[7],
-                    attentionStatistics: Norm.Statistics(mean: parts[8], rstd: parts[9]),
-                    feedForwardStatistics: Norm.Statistics(mean: parts[10], rstd: parts[11])))
+                    normed: parts[0], qkv: parts[1],
+                    queryKeyValue: QueryKeyValue.Kept(values: parts[2], statistics: statistics(11)),
+                    attention: parts[3], logSums: parts[4], middle: parts[5], middleNormed: parts[6],
+                    preactivation: parts[7], activation: parts[8], output: parts[9], down: parts[10],
+                    attentionStatistics: statistics(13), feedForwardStatistics: statistics(15),
+                    outputStatistics: statistics(17), downStatistics: statistics(19)))
         }
         for _ in 0..<plan.streams { streams.append(take(plan.stream)) }
     }

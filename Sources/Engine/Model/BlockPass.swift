@@ -5,7 +5,6 @@ struct BlockPass {
     let packed: PackedBatch
     let weights: UnsafePointer<Float>
     let activations: Activations
-    let attention: Attention
     /// Keys and values of the tokens before; without one every row begins at position 0.
     var cache: KeyValueCache?
     var observer: PassObserver?

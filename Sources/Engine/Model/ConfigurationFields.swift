@@ -29,6 +29,16 @@ struct ConfigurationFields {
 
     func isPresent(_ key: String) -> Bool { value(key) != nil }
 
+    /// Whether the field stands there and says that there is none.
+    func isNull(_ key: String) -> Bool { object[key]?.isNull ?? false }
+
+    /// The fields of an object within; `nil` if there is none.
+    func fields(_ key: String) throws(EngineError) -> ConfigurationFields? {
+        guard let value = value(key) else { return nil }
+        guard let inner = value.objectValue else { throw wrong(key, "must be an object") }
+        return ConfigurationFields(object: inner)
+    }
+
     /// A positive integer.
     func size(_ key: String, default standard: Int) throws(EngineError) -> Int {
         guard let value = value(key) else { return standard }
@@ -39,6 +49,33 @@ struct ConfigurationFields {
                 hint: "Check config.json against the model's publisher.")
         }
         return Int(number)
+    }
+
+    /// An integer that may be zero.
+    func count(_ key: String, default standard: Int) throws(EngineError) -> Int {
+        guard let value = value(key), value.integerValue != 0 else { return isPresent(key) ? 0 : standard }
+        return try size(key, default: standard)
+    }
+
+    /// A positive finite number, or none where the field is null.
+    func optional(_ key: String, default standard: Float?) throws(EngineError) -> Float? {
+        guard isPresent(key) else { return isNull(key) ? nil : standard }
+        return try positive(key, default: 1)
+    }
+
+    /// A finite number.
+    func number(_ key: String) throws(EngineError) -> Double? {
+        guard let value = value(key) else { return nil }
+        guard let number = value.doubleValue, number.isFinite else { throw wrong(key, "must be a number") }
+        return number
+    }
+
+    /// Positive finite numbers.
+    func numbers(_ key: String) throws(EngineError) -> [Double] {
+        guard let numbers = value(key)?.arrayValue?.map(\.doubleValue),
+            numbers.allSatisfy({ ($0 ?? 0) > 0 && ($0 ?? 0).isFinite })
+        else { throw wrong(key, "must be a list of positive numbers") }
+        return numbers.compactMap(\.self)
     }
 
     /// A positive finite number.
@@ -78,6 +115,32 @@ struct ConfigurationFields {
         return identifiers.compactMap(\.self)
     }
 
+    /// The row of the embedding that is padding, counted from the end if negative, as torch does.
+    func padding(vocabulary: Int, default standard: Int32?) throws(EngineError) -> Int32? {
+        if isNull("pad_token_id") { return nil }
+        guard let id = try identifiers("pad_token_id").first ?? standard else { return nil }
+        let row = id < 0 ? Int(id) + vocabulary : Int(id)
+        return row >= 0 && row < vocabulary ? Int32(row) : nil
+    }
+
+    /// Which layers `layer_types` gives a sliding window, if it is there.
+    func slidingLayers(_ layers: Int) throws(EngineError) -> [Bool]? {
+        guard isPresent("layer_types") else { return nil }
+        let types = try strings("layer_types")
+        guard types.count == layers else {
+            throw EngineError(
+                .invalidConfiguration,
+                "layer_types in config.json has \(types.count) entries for \(layers) layers",
+                hint: "Check config.json against the model's publisher.")
+        }
+        if let other = types.first(where: { $0 != "full_attention" && $0 != "sliding_attention" }) {
+            throw EngineError(
+                .unsupportedModel, "layer_types has \(other), which is not computed",
+                hint: "Supported: full_attention, sliding_attention.")
+        }
+        return types.map { $0 == "sliding_attention" }
+    }
+
     /// The type of the stored weights, under its new or its old name.
     func storedType() throws(EngineError) -> String? {
         try string(isPresent("dtype") ? "dtype" : "torch_dtype")
@@ -109,41 +172,7 @@ struct ConfigurationFields {
             hint: "Check config.json against the model's publisher.")
     }
 
-    /// Rotary settings in the spelling of transformers 5 (`rope_parameters`) or 4 (`rope_theta`, `rope_scaling`).
-    func rotary(size: Int) throws(EngineError) -> RotaryEmbedding {
-        let key = isPresent("rope_parameters") ? "rope_parameters" : "rope_scaling"
-        var settings = ConfigurationFields(object: JSONObject())
-        if let value = value(key) {
-            guard let inner = value.objectValue else { throw wrong(key, "must be an object") }
-            settings = ConfigurationFields(object: inner)
-        }
-        let theta = try settings.positive("rope_theta", default: try positive("rope_theta", default: 10000))
-        let type = try settings.string(settings.isPresent("rope_type") ? "rope_type" : "type") ?? "default"
-        let scaling: RotaryEmbedding.Scaling
-        switch type {
-        case "default": scaling = .none
-        case "linear": scaling = .linear(factor: Double(try settings.positive("factor", default: 1)))
-        case "llama3":
-            let low = try settings.positive("low_freq_factor", default: 1)
-            let high = try settings.positive("high_freq_factor", default: 4)
-            guard low < high else {
-                throw EngineError(
-                    .invalidConfiguration, "low_freq_factor \(low) is not below high_freq_factor \(high)",
-                    hint: "Check \(key) in config.json.")
-            }
-            scaling = .llama3(
-                factor: Double(try settings.positive("factor", default: 8)), lowFrequencyFactor: Double(low),
-                highFrequencyFactor: Double(high),
-                originalContext: Double(try settings.size("original_max_position_embeddings", default: 8192)))
-        default:
-            throw EngineError(
-                .unsupportedModel, "the rotary scaling \(type) is not computed",
-                hint: "Supported: default, linear, llama3.")
-        }
-        return RotaryEmbedding(theta: Double(theta), size: size, scaling: scaling)
-    }
-
-    private init(object: JSONObject) { self.object = object }
+    init(object: JSONObject) { self.object = object }
 
     private func text(_ value: JSONValue) -> String {
         value.integerValue.map(String.init) ?? value.doubleValue.map { "\($0)" } ?? value.kindName

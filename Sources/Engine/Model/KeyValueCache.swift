@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Keys and values of the tokens that one text has so far, for every block of the network.
 final class KeyValueCache {
     /// How many tokens there is room for.
@@ -14,27 +8,35 @@ final class KeyValueCache {
     private(set) var length = 0
     /// Floats of one token's keys and values in one block.
     let stride: Int
+    private let configuration: ModelConfiguration
+    private let columns: HeadColumns
     private let storage: FloatStorage
 
     init(_ configuration: ModelConfiguration, capacity: Int) throws(EngineError) {
         self.capacity = capacity
-        stride = 2 * configuration.keyValueHeads * configuration.headSize
+        self.configuration = configuration
+        columns = HeadColumns(configuration)
+        stride = 2 * configuration.keyWidth
         storage = try FloatStorage(count: configuration.layers * capacity * stride)
     }
 
-    /// The keys of a block, (capacity, stride); the values begin `stride / 2` later.
+    /// The keys of a block, (capacity, stride), heads side by side; the values begin `stride / 2` later.
     func keys(_ layer: Int) -> UnsafeMutablePointer<Float> { storage.base + layer * capacity * stride }
 
-    /// Copies keys and values of `count` new tokens behind those that are in.
-    func append(
-        _ layer: Int, _ source: UnsafePointer<Float>, sourceStride: Int, count: Int
-    ) {
+    /// Copies keys and values of the rows `qkv` of `count` new tokens behind those that are in.
+    func append(_ layer: Int, _ qkv: UnsafePointer<Float>, count: Int) {
         precondition(
             length + count <= capacity, "a cache for \(capacity) tokens cannot hold \(length + count)")
+        let size = configuration.headSize
         for row in 0..<count {
-            memcpy(
-                keys(layer) + (length + row) * stride, source + row * sourceStride,
-                stride * MemoryLayout<Float>.stride)
+            var target = keys(layer) + (length + row) * stride
+            for column in [columns.key, columns.value] {
+                for head in 0..<configuration.keyValueHeads {
+                    target.update(
+                        from: qkv + row * columns.width + column + head * columns.stride, count: size)
+                    target += size
+                }
+            }
         }
     }
 

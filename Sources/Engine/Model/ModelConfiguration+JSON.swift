@@ -23,38 +23,44 @@ extension ModelConfiguration {
                 .unsupportedModel, "config.json has a quantization_config",
                 hint: "Editing needs weights in f32, bf16 or f16: dequantise the model first.")
         }
-        switch architecture {
-        case .gpt2: try self.init(gpt2: fields)
-        case .llama: try self.init(llama: fields)
+        if architecture == .gpt2 {
+            try self.init(gpt2: fields)
+        } else {
+            try self.init(architecture, fields)
         }
         try validate()
+        try choose(fields)
     }
 
     private static func architecture(_ fields: ConfigurationFields) throws(EngineError) -> Architecture {
-        let types = ["gpt2": Architecture.gpt2, "llama": .llama]
         let named = try fields.strings("architectures")
         let type = try fields.string("model_type")
         for name in named { if let architecture = Architecture(rawValue: name) { return architecture } }
         // A base model's name (GPT2Model) or none at all: the type decides.
         if named.allSatisfy({ $0.hasSuffix("Model") && !$0.hasSuffix("HeadModel") }), let type,
-            let architecture = types[type]
+            let architecture = Architecture.allCases.first(where: { $0.family.type == type })
         {
             return architecture
         }
+        let name = named.first ?? type ?? "of a config.json without architectures and model_type"
+        let edits = "Methods that edit tensors by name, such as task-vector, work on any model."
+        if ["num_local_experts", "num_experts", "n_routed_experts"].contains(where: fields.isPresent) {
+            throw EngineError(
+                .unsupportedModel,
+                "the architecture \(name) is a mixture of experts, which cannot be trained or evaluated here",
+                hint: edits)
+        }
         let supported = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
         throw EngineError(
-            .unsupportedModel,
-            "the architecture \(named.first ?? type ?? "of a config.json without architectures and model_type") is not one that can be computed",
-            hint:
-                "Training, evaluation and generation support \(supported). Methods that edit tensors by name, such as task-vector, work on any model."
-        )
+            .unsupportedModel, "the architecture \(name) is not one that can be computed",
+            hint: "Training, evaluation and generation support \(supported). \(edits)")
     }
 
     private init(gpt2 fields: ConfigurationFields) throws(EngineError) {
         let hidden = try fields.size("n_embd", default: 768)
         let heads = try fields.size("n_head", default: 12)
         try fields.require(
-            "activation_function", oneOf: ["gelu_new", "gelu_pytorch_tanh"], default: "gelu_new")
+            "activation_function", oneOf: ["gelu_new", "gelu_pytorch_tanh", "gelu"], default: "gelu_new")
         try fields.refuse("scale_attn_by_inverse_layer_idx")
         try fields.refuse("add_cross_attention")
         guard hidden.isMultiple(of: heads) else {
@@ -68,43 +74,61 @@ extension ModelConfiguration {
             headSize: hidden / heads, intermediateSize: try fields.size("n_inner", default: 4 * hidden),
             normalization: .layerNorm,
             normalizationEpsilon: try fields.positive("layer_norm_epsilon", default: 1e-5),
-            feedForward: .gelu, positions: .learned, attentionBias: true, feedForwardBias: true,
+            feedForward: try fields.string("activation_function") == "gelu" ? .exactGELU : .gelu,
+            positions: .learned, queryKeyValueBias: true, attentionOutputBias: true, feedForwardBias: true,
             attentionScale: scaled ? 1 / Float(hidden / heads).squareRoot() : 1,
             tiedHead: try fields.flag("tie_word_embeddings", default: true),
             initializerRange: Double(try fields.positive("initializer_range", default: 0.02)),
             endOfTextIDs: try fields.identifiers("eos_token_id"), storedType: try fields.storedType())
     }
 
-    private init(llama fields: ConfigurationFields) throws(EngineError) {
-        let hidden = try fields.size("hidden_size", default: 4096)
-        let heads = try fields.size("num_attention_heads", default: 32)
-        try fields.require("hidden_act", oneOf: ["silu", "swish"], default: "silu")
-        if !fields.isPresent("head_dim"), !hidden.isMultiple(of: heads) {
+    /// What the rotary architectures have in common, with the choices of `architecture`.
+    private init(_ architecture: Architecture, _ fields: ConfigurationFields) throws(EngineError) {
+        let family = architecture.family
+        let hidden = try fields.size("hidden_size", default: family.hiddenSize)
+        let layers = try fields.size("num_hidden_layers", default: family.layers)
+        let heads = try fields.size("num_attention_heads", default: family.heads)
+        let keyValueHeads =
+            family.sharesKeys
+            ? try fields.size(
+                "num_key_value_heads",
+                default: fields.isNull("num_key_value_heads") ? heads : family.keyValueHeads ?? heads)
+            : heads
+        let named = family.readsHeadSize && fields.isPresent("head_dim") ? "head_dim" : nil
+        if named == nil, family.headSize == nil, !hidden.isMultiple(of: heads) {
             throw fields.notDivisible("hidden_size", hidden, "num_attention_heads", heads)
         }
-        let headSize = try fields.size("head_dim", default: max(1, hidden / heads))
-        let keyValueHeads = try fields.size("num_key_value_heads", default: heads)
+        let headSize =
+            if let named { try fields.size(named, default: 1) } else {
+                family.headSize ?? max(1, hidden / heads)
+            }
         guard heads.isMultiple(of: keyValueHeads) else {
             throw fields.notDivisible("num_attention_heads", heads, "num_key_value_heads", keyValueHeads)
         }
+        let context = try fields.size("max_position_embeddings", default: family.contextLength)
+        let rotary = try fields.rotary(
+            headSize: headSize, context: context, architecture, group: "full_attention")
         self.init(
-            architecture: .llama, vocabularySize: try fields.size("vocab_size", default: 32000),
-            contextLength: try fields.size("max_position_embeddings", default: 2048), hiddenSize: hidden,
-            layers: try fields.size("num_hidden_layers", default: 32), heads: heads,
-            keyValueHeads: keyValueHeads,
-            headSize: headSize, intermediateSize: try fields.size("intermediate_size", default: 11008),
-            normalization: .rmsNorm, normalizationEpsilon: try fields.positive("rms_norm_eps", default: 1e-6),
-            feedForward: .swiglu, positions: .rotary(try fields.rotary(size: headSize)),
-            attentionBias: try fields.flag("attention_bias", default: false),
-            feedForwardBias: try fields.flag("mlp_bias", default: false),
-            attentionScale: 1 / Float(headSize).squareRoot(),
-            tiedHead: try fields.flag("tie_word_embeddings", default: false),
+            architecture: architecture,
+            vocabularySize: try fields.size("vocab_size", default: family.vocabularySize),
+            contextLength: rotary.context ?? context, hiddenSize: hidden, layers: layers, heads: heads,
+            keyValueHeads: keyValueHeads, headSize: headSize,
+            intermediateSize: try fields.size("intermediate_size", default: family.intermediateSize),
+            normalization: family.normalization,
+            normalizationEpsilon: try family.epsilonKey.map { key throws(EngineError) in
+                try fields.positive(key, default: family.epsilon)
+            } ?? family.epsilon, normPlacement: family.normPlacement, feedForward: family.feedForward,
+            positions: .rotary(rotary.embedding), queryKeyValueBias: false, attentionOutputBias: false,
+            feedForwardBias: false, attentionScale: 1 / Float(headSize).squareRoot(),
+            tiedHead: try fields.flag("tie_word_embeddings", default: family.tiedHead),
             initializerRange: Double(try fields.positive("initializer_range", default: 0.02)),
             endOfTextIDs: try fields.identifiers("eos_token_id"), storedType: try fields.storedType())
+        guard family.hasPaddingRow else { return }
+        paddingID = try fields.padding(vocabulary: vocabularySize, default: family.paddingID)
     }
 
     /// Refuses sizes that no real model has before anything is multiplied or allocated.
-    private func validate() throws(EngineError) {
+    func validate() throws(EngineError) {
         let limits: [(String, Int, Int)] = [
             ("the vocabulary", vocabularySize, 1 << 24), ("the context", contextLength, 1 << 24),
             ("the hidden size", hiddenSize, 1 << 20), ("the number of layers", layers, 1 << 12),
@@ -115,11 +139,6 @@ extension ModelConfiguration {
             throw EngineError(
                 .invalidConfiguration, "\(name) in config.json is \(value), more than \(limit)",
                 hint: "Check config.json against the model's publisher.")
-        }
-        if case .rotary(let rotary) = positions, !rotary.size.isMultiple(of: 2) {
-            throw EngineError(
-                .invalidConfiguration, "a head of \(rotary.size) values cannot be rotated in pairs",
-                hint: "Check head_dim in config.json.")
         }
     }
 }

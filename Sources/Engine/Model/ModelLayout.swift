@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Protocol
+
 /// The network's parts, each with the places of its parameters in the flat buffer.
 ///
-/// Built from a configuration; the names of an architecture's tensors appear here and nowhere else.
+/// Built from a configuration and its architecture's ``TensorNames``.
 struct ModelLayout: Sendable {
-    /// One decoder block.
+    /// One decoder block; a norm that the configuration does not place is `nil`.
     struct Block: Sendable {
-        var attentionNorm: Norm
+        var attentionNorm: Norm?
         /// Projections into the row of queries, keys and values, each with its first column there.
         var inputs: [Placed]
+        /// One norm for all heads, or one for each.
+        var queryNorms: [Norm]
+        var keyNorms: [Norm]
         var output: Linear
-        var feedForwardNorm: Norm
+        var outputNorm: Norm?
+        var feedForwardNorm: Norm?
         /// Projections into the row before the activation.
         var up: [Placed]
         var down: Linear
+        var downNorm: Norm?
     }
 
     /// A projection that writes to a part of a wider row.
@@ -26,113 +33,131 @@ struct ModelLayout: Sendable {
     private(set) var tokenEmbedding = 0
     private(set) var positionEmbedding: Int?
     private(set) var blocks: [Block] = []
-    private(set) var finalNorm = Norm(gamma: 0, beta: nil)
+    private(set) var finalNorm = Norm()
     private(set) var head: Linear
 
-    init(_ configuration: ModelConfiguration) throws(EngineError) {
-        switch configuration.architecture {
-        case .gpt2: try self.init(gpt2: configuration)
-        case .llama: try self.init(llama: configuration)
+    init(_ c: ModelConfiguration) throws(EngineError) {
+        let names = TensorNames(c.architecture)
+        var aliases: [String: String] = [:]
+        let embedding = names.prefix + names.tokenEmbedding + ".weight"
+        for head in [names.head, names.otherHead].compactMap(\.self) where c.tiedHead {
+            aliases[head + ".weight"] = embedding
         }
-    }
-
-    private init(gpt2 c: ModelConfiguration) throws(EngineError) {
         table = ParameterTable(
-            prefix: "transformer.", aliases: c.tiedHead ? ["lm_head.weight": "transformer.wte.weight"] : [:],
-            derivedSuffixes: [".attn.bias", ".attn.masked_bias"])
+            prefix: names.prefix, aliases: aliases,
+            synonyms: c.tiedHead
+                ? [:] : names.otherHead.map { [$0 + ".weight": names.head + ".weight"] } ?? [:],
+            derivedSuffixes: names.derivedSuffixes)
         let normal = ParameterTable.Initial.normal(deviation: c.initializerRange)
-        // Radford et al. 2019: what is added to the residual stream is scaled by the number of additions.
-        let residual = ParameterTable.Initial.normal(
-            deviation: c.initializerRange / Double(2 * c.layers).squareRoot())
         head = Linear(
             weight: 0, bias: nil, inputs: c.hiddenSize, outputs: c.vocabularySize, layout: .outputsFirst)
-        tokenEmbedding = try table.add("transformer.wte.weight", [c.vocabularySize, c.hiddenSize], normal)
-        positionEmbedding = try table.add("transformer.wpe.weight", [c.contextLength, c.hiddenSize], normal)
-        for layer in 0..<c.layers {
-            let name = "transformer.h.\(layer)."
-            let attentionNorm = try norm(name + "ln_1", c)
-            let qkv = try conv(name + "attn.c_attn", c.hiddenSize, 3 * c.hiddenSize, normal)
-            let output = try conv(name + "attn.c_proj", c.hiddenSize, c.hiddenSize, residual)
-            let feedForwardNorm = try norm(name + "ln_2", c)
-            let up = try conv(name + "mlp.c_fc", c.hiddenSize, c.intermediateSize, normal)
-            let down = try conv(name + "mlp.c_proj", c.intermediateSize, c.hiddenSize, residual)
-            blocks.append(
-                Block(
-                    attentionNorm: attentionNorm, inputs: [Placed(linear: qkv, column: 0)], output: output,
-                    feedForwardNorm: feedForwardNorm, up: [Placed(linear: up, column: 0)], down: down))
+        tokenEmbedding = try table.add(embedding, [c.vocabularySize, c.hiddenSize], normal)
+        if c.positions == .learned {
+            positionEmbedding = try table.add(
+                names.prefix + names.positionEmbedding + ".weight", [c.contextLength, c.hiddenSize], normal)
         }
-        finalNorm = try norm("transformer.ln_f", c)
-        try addHead(c, normal)
-    }
-
-    private init(llama c: ModelConfiguration) throws(EngineError) {
-        table = ParameterTable(
-            prefix: "model.", aliases: c.tiedHead ? ["lm_head.weight": "model.embed_tokens.weight"] : [:],
-            derivedSuffixes: ["rotary_emb.inv_freq"])
-        let normal = ParameterTable.Initial.normal(deviation: c.initializerRange)
-        let queries = c.heads * c.headSize
-        let keys = c.keyValueHeads * c.headSize
-        head = Linear(
-            weight: 0, bias: nil, inputs: c.hiddenSize, outputs: c.vocabularySize, layout: .outputsFirst)
-        tokenEmbedding = try table.add("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize], normal)
         for layer in 0..<c.layers {
-            let name = "model.layers.\(layer)."
-            let attention = name + "self_attn."
-            let attentionNorm = try norm(name + "input_layernorm", c)
-            let q = try linear(attention + "q_proj", c.hiddenSize, queries, c.attentionBias, normal)
-            let k = try linear(attention + "k_proj", c.hiddenSize, keys, c.attentionBias, normal)
-            let v = try linear(attention + "v_proj", c.hiddenSize, keys, c.attentionBias, normal)
-            let output = try linear(attention + "o_proj", queries, c.hiddenSize, c.attentionBias, normal)
-            let feedForwardNorm = try norm(name + "post_attention_layernorm", c)
-            let gate = try linear(
-                name + "mlp.gate_proj", c.hiddenSize, c.intermediateSize, c.feedForwardBias, normal)
-            let up = try linear(
-                name + "mlp.up_proj", c.hiddenSize, c.intermediateSize, c.feedForwardBias, normal)
-            let down = try linear(
-                name + "mlp.down_proj", c.intermediateSize, c.hiddenSize, c.feedForwardBias, normal)
-            blocks.append(
-                Block(
-                    attentionNorm: attentionNorm,
-                    inputs: [
-                        Placed(linear: q, column: 0), Placed(linear: k, column: queries),
-                        Placed(linear: v, column: queries + keys),
-                    ], output: output, feedForwardNorm: feedForwardNorm,
-                    up: [Placed(linear: gate, column: 0), Placed(linear: up, column: c.intermediateSize)],
-                    down: down))
+            try blocks.append(block(c, names, names.prefix + names.blocks + "\(layer)."))
         }
-        finalNorm = try norm("model.norm", c)
-        try addHead(c, normal)
-    }
-
-    private mutating func addHead(_ c: ModelConfiguration, _ initial: ParameterTable.Initial)
-        throws(EngineError)
-    {
+        finalNorm = try norm(names.prefix + names.finalNorm, c.normalization, c.hiddenSize)
         head.weight =
             c.tiedHead
-            ? tokenEmbedding : try table.add("lm_head.weight", [c.vocabularySize, c.hiddenSize], initial)
+            ? tokenEmbedding
+            : try table.add(names.head + ".weight", [c.vocabularySize, c.hiddenSize], normal)
+        if c.headBias { head.bias = try table.add(names.head + ".bias", [c.vocabularySize], .zero) }
     }
 
-    private mutating func norm(_ name: String, _ c: ModelConfiguration) throws(EngineError) -> Norm {
-        let gamma = try table.add(name + ".weight", [c.hiddenSize], .one)
-        let beta = c.normalization == .layerNorm ? try table.add(name + ".bias", [c.hiddenSize], .zero) : nil
-        return Norm(gamma: gamma, beta: beta)
+    /// Adds a block's parameters, in the order in which they are used.
+    private mutating func block(
+        _ c: ModelConfiguration, _ names: TensorNames, _ name: String
+    ) throws(EngineError) -> Block {
+        let before = c.normPlacement != .after
+        let after = c.normPlacement != .before
+        // Radford et al. 2019: what GPT-2 adds to the residual stream is scaled by the number of additions.
+        let residual = ParameterTable.Initial.normal(
+            deviation: c.initializerRange
+                / (c.architecture == .gpt2 ? Double(2 * c.layers).squareRoot() : 1))
+        let attentionNorm =
+            before ? try norm(name + names.attentionNorm, c.normalization, c.hiddenSize) : nil
+        let inputs = try placed(
+            names.queryKeyValue, name, c, widths: [c.attentionWidth, c.keyWidth, c.keyWidth],
+            bias: c.queryKeyValueBias, names)
+        let queryNorms = try headNorms(name + names.queryNorm, c, heads: c.heads)
+        let keyNorms = try headNorms(name + names.keyNorm, c, heads: c.keyValueHeads)
+        let output = try linear(
+            name + names.attentionOutput, c.attentionWidth, c.hiddenSize, c.attentionOutputBias, names,
+            residual)
+        let outputNorm =
+            after ? try norm(name + names.attentionOutputNorm, c.normalization, c.hiddenSize) : nil
+        let feedForwardNorm =
+            before && c.residual != .parallelSharedNorm
+            ? try norm(name + names.feedForwardNorm, c.normalization, c.hiddenSize) : nil
+        let up = try placed(
+            names.up, name, c, widths: [Int](repeating: c.intermediateSize, count: c.isGated ? 2 : 1),
+            bias: c.feedForwardBias, names)
+        let down = try linear(
+            name + names.down, c.intermediateSize, c.hiddenSize, c.feedForwardBias, names, residual)
+        let downNorm =
+            after ? try norm(name + names.feedForwardOutputNorm, c.normalization, c.hiddenSize) : nil
+        return Block(
+            attentionNorm: attentionNorm, inputs: inputs, queryNorms: queryNorms, keyNorms: keyNorms,
+            output: output, outputNorm: outputNorm, feedForwardNorm: feedForwardNorm, up: up, down: down,
+            downNorm: downNorm)
     }
 
-    /// GPT-2's Conv1D: the weight is (in, out).
-    private mutating func conv(
-        _ name: String, _ inputs: Int, _ outputs: Int, _ initial: ParameterTable.Initial
-    ) throws(EngineError) -> Linear {
-        let weight = try table.add(name + ".weight", [inputs, outputs], initial)
-        let bias = try table.add(name + ".bias", [outputs], .zero)
-        return Linear(weight: weight, bias: bias, inputs: inputs, outputs: outputs, layout: .inputsFirst)
+    /// Projections side by side, one for each width, or one for all of them.
+    private mutating func placed(
+        _ parts: [String], _ block: String, _ c: ModelConfiguration, widths: [Int], bias: Bool,
+        _ names: TensorNames
+    ) throws(EngineError) -> [Placed] {
+        let widths = parts.count == 1 ? [widths.reduce(0, +)] : widths
+        var column = 0
+        var placed: [Placed] = []
+        for (part, width) in zip(parts, widths) {
+            let linear = try linear(
+                block + part, c.hiddenSize, width, bias, names, .normal(deviation: c.initializerRange))
+            placed.append(Placed(linear: linear, column: column))
+            column += width
+        }
+        return placed
+    }
+
+    private mutating func headNorms(
+        _ name: String, _ c: ModelConfiguration, heads: Int
+    ) throws(EngineError) -> [Norm] {
+        switch c.queryKeyNorm {
+        case nil: return []
+        case .head(let kind): return [try norm(name, kind, c.headSize)]
+        case .row(let kind): return [try norm(name, kind, heads * c.headSize)]
+        case .eachHead(let kind):
+            var norms: [Norm] = []
+            for head in 0..<heads { norms.append(try norm("\(name).\(head)", kind, c.headSize)) }
+            return norms
+        }
+    }
+
+    private mutating func norm(
+        _ name: String, _ kind: ModelConfiguration.Normalization, _ width: Int
+    ) throws(EngineError) -> Norm {
+        var norm = Norm(isCentred: kind != .rmsNorm && kind != .offsetRMSNorm)
+        if kind == .offsetRMSNorm { norm.offset = 1 }
+        if kind != .plainLayerNorm {
+            norm.gamma = try table.add(name + ".weight", [width], kind == .offsetRMSNorm ? .zero : .one)
+        }
+        if kind == .layerNorm { norm.beta = try table.add(name + ".bias", [width], .zero) }
+        return norm
     }
 
     private mutating func linear(
-        _ name: String, _ inputs: Int, _ outputs: Int, _ hasBias: Bool, _ initial: ParameterTable.Initial
+        _ name: String, _ inputs: Int, _ outputs: Int, _ hasBias: Bool, _ names: TensorNames,
+        _ initial: ParameterTable.Initial
     ) throws(EngineError) -> Linear {
-        let weight = try table.add(name + ".weight", [outputs, inputs], initial)
+        let shape = names.inputsFirst ? [inputs, outputs] : [outputs, inputs]
+        let weight = try table.add(name + ".weight", shape, initial)
         let bias = hasBias ? try table.add(name + ".bias", [outputs], .zero) : nil
-        return Linear(weight: weight, bias: bias, inputs: inputs, outputs: outputs, layout: .outputsFirst)
+        return Linear(
+            weight: weight, bias: bias, inputs: inputs, outputs: outputs,
+            layout: names.inputsFirst ? .inputsFirst : .outputsFirst)
     }
 }
 

@@ -17,6 +17,7 @@ extension Transformer {
                 pass.weights + positions, pass.packed.positions, width: c.hiddenSize, into: first,
                 accumulate: true)
         }
+        if let scale = c.embeddingScale { self.scale(first, by: scale, rows: pass.tokens) }
         pass.observer?.stream?(0, pass.observed(first, width: c.hiddenSize))
         for layer in 0..<(layers ?? c.layers) {
             let next = pass.activations.stream(layer + 1)
@@ -45,11 +46,21 @@ extension Transformer {
             backward(layer, pass, gradients)
         }
         pass.observer?.streamGradient?(0, pass.observed(gradient, width: c.hiddenSize))
+        if let scale = c.embeddingScale { self.scale(gradient, by: scale, rows: pass.tokens) }
         if let target = gradients[layout.tokenEmbedding] {
-            context.scatterAdd(gradient, pass.packed.tokens, width: c.hiddenSize, into: target)
+            context.scatterAdd(
+                gradient, pass.packed.tokens, width: c.hiddenSize, skipping: c.paddingID, into: target)
         }
         if let target = gradients[layout.positionEmbedding] {
             context.scatterAdd(gradient, pass.packed.positions, width: c.hiddenSize, into: target)
+        }
+    }
+
+    private func scale(_ stream: UnsafeMutablePointer<Float>, by factor: Float, rows: Int) {
+        let width = configuration.hiddenSize
+        context.forRows(rows, width: width) { block in
+            let part = stream + block.lowerBound * width
+            context.kernels.pointee.scale(part, part, factor, block.count * width)
         }
     }
 

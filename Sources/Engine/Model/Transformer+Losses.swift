@@ -86,9 +86,9 @@ extension Transformer {
         let places = packed.places
         let result = losses(packed, activations) { range, losses in
             if let base, let reference {
-                layout.head.forward(
-                    context, reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
-                    into: activations.referenceLogits, stride: v)
+                project(
+                    reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
+                    into: activations.referenceLogits)
             }
             context.forBlocks(of: 4, in: range.count) { block, _ in
                 for index in block {
@@ -140,12 +140,30 @@ extension Transformer {
             guard let losses = buffer.baseAddress else { return }
             for start in stride(from: 0, to: count, by: activations.logitRows) {
                 let range = start..<min(count, start + activations.logitRows)
-                layout.head.forward(
-                    context, w, activations.scoredNormed + start * c.hiddenSize, rows: range.count,
-                    into: activations.logits, stride: c.vocabularySize)
+                project(
+                    w, activations.scoredNormed + start * c.hiddenSize, rows: range.count,
+                    into: activations.logits,
+                    slopes: activations.size.training ? activations.logitSlopes : nil)
                 body(range, losses)
             }
             initialized = count
+        }
+    }
+
+    /// Logits (rows, V) of normalised rows (rows, C), capped where the configuration asks for it.
+    ///
+    /// - Parameter slopes: Where the caps' derivatives are kept for `headBackward`.
+    func project(
+        _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>, rows: Int,
+        into logits: UnsafeMutablePointer<Float>, slopes: UnsafeMutablePointer<Float>? = nil
+    ) {
+        let v = configuration.vocabularySize
+        layout.head.forward(context, w, x, rows: rows, into: logits, stride: v)
+        guard let cap = configuration.finalSoftCap else { return }
+        context.forRows(rows, width: v) { block in
+            let start = block.lowerBound * v
+            context.kernels.pointee.soft_cap(
+                logits + start, slopes.map { $0 + start }, 1, cap, block.count * v)
         }
     }
 
@@ -170,6 +188,14 @@ extension Transformer {
     ) {
         let c = configuration
         let offset = range.lowerBound * c.hiddenSize
+        if c.finalSoftCap != nil {
+            context.forRows(range.count, width: c.vocabularySize) { block in
+                let start = block.lowerBound * c.vocabularySize
+                context.kernels.pointee.multiply(
+                    activations.logits + start, activations.logitSlopes + start,
+                    block.count * c.vocabularySize)
+            }
+        }
         layout.head.backwardWeight(
             context, w, gradients, x: activations.scoredNormed + offset, activations.logits,
             stride: c.vocabularySize,

@@ -48,7 +48,7 @@ package final class Transformer {
     let adapterSettings: AdapterSettings?
     let layout: ModelLayout
     private var activations: Activations?
-    private var rotary: RotaryTable?
+    private var rotary: [RotaryEmbedding: RotaryTable] = [:]
 
     /// A model with room for its weights, all zero: load or initialise them.
     ///
@@ -117,10 +117,8 @@ package final class Transformer {
             out, count in
             count = packed.targets.count * configuration.vocabularySize
             guard let base = out.baseAddress else { return }
-            layout.head.forward(
-                context, parameters.base, pass.activations.scoredNormed, rows: packed.targets.count,
-                into: base,
-                stride: configuration.vocabularySize)
+            project(
+                pass.weights, pass.activations.scoredNormed, rows: packed.targets.count, into: base)
         }
     }
 
@@ -141,17 +139,20 @@ package final class Transformer {
     ) throws(EngineError) -> BlockPass {
         BlockPass(
             packed: packed, weights: weights ?? UnsafePointer(parameters.base),
-            activations: try prepare(packed, training: training), attention: attention(packed), cache: cache,
+            activations: try prepare(packed, training: training), cache: cache,
             observer: observer)
     }
 
     /// Memory for a batch, and rotations up to its longest row.
     private func prepare(_ packed: PackedBatch, training: Bool) throws(EngineError) -> Activations {
         let longest = packed.sequences.map { $0.position + $0.length }.max() ?? 1
-        if case .rotary(let embedding) = configuration.positions, (rotary?.length ?? 0) < longest {
-            rotary = try RotaryTable(
-                embedding, length: min(configuration.contextLength, max(longest, 2 * (rotary?.length ?? 128)))
-            )
+        for layer in 0..<configuration.layers {
+            guard let embedding = configuration.rotary(layer), (rotary[embedding]?.length ?? 0) < longest
+            else {
+                continue
+            }
+            let length = max(longest, 2 * (rotary[embedding]?.length ?? 128))
+            rotary[embedding] = try RotaryTable(embedding, length: min(configuration.contextLength, length))
         }
         var size = Activations.Size(
             tokens: packed.tokens.count, predictors: packed.targets.count, longest: longest,
@@ -168,28 +169,6 @@ package final class Transformer {
         return made
     }
 
-    /// Rotates queries and keys, or their gradients back.
-    func rotate(_ packed: PackedBatch, _ qkv: UnsafeMutablePointer<Float>, direction: Float) {
-        guard case .rotary(let embedding) = configuration.positions, let rotary else { return }
-        let width = configuration.qkvWidth
-        packed.positions.withUnsafeBufferPointer { positions in
-            guard let base = positions.baseAddress else { return }
-            nonisolated(unsafe) let positions = base
-            context.forRows(packed.tokens.count, width: width) { block in
-                context.kernels.pointee.rotary(
-                    qkv + block.lowerBound * width, width, rotary.cosines.base, rotary.sines.base,
-                    positions + block.lowerBound, block.count,
-                    configuration.heads + configuration.keyValueHeads,
-                    configuration.headSize, embedding.size, direction)
-            }
-        }
-    }
-
-    /// The attention of a batch.
-    private func attention(_ packed: PackedBatch) -> Attention {
-        Attention(
-            heads: configuration.heads, keyValueHeads: configuration.keyValueHeads,
-            headSize: configuration.headSize,
-            scale: configuration.attentionScale, sequences: packed.sequences, tokens: packed.tokens.count)
-    }
+    /// Rotations of queries and keys in `layer`, up to the longest row of the pass.
+    func rotaryTable(_ layer: Int) -> RotaryTable? { configuration.rotary(layer).flatMap { rotary[$0] } }
 }

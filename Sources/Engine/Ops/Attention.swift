@@ -4,16 +4,30 @@ import CKernels
 
 /// Causal attention over packed sequences, by blocks of queries, so that no (T,T) matrix outlives its block.
 ///
-/// Rows of queries, keys and values may lie anywhere with any stride; heads stand side by side in a row.
 /// Grouped-query attention: heads/keyValueHeads query heads share one key and value head.
 struct Attention {
     let heads: Int
     let keyValueHeads: Int
     let headSize: Int
     let scale: Float
+    /// a in a·tanh(score/a), which scaled scores pass through.
+    let softCap: Float?
+    /// Where heads stand in a row of queries, keys and values.
+    let columns: HeadColumns
     let sequences: [TokenRun]
     /// N, the number of packed tokens.
     let tokens: Int
+    /// How many tokens a token sees, itself among them; all before it unless given.
+    var window: Int?
+
+    /// Keys and values that stand elsewhere than beside the queries: those of a cache.
+    struct Keys {
+        let keys: UnsafePointer<Float>
+        let values: UnsafePointer<Float>
+        /// From one token to the next, and from one head to the next.
+        let stride: Int
+        let headStride: Int
+    }
 
     /// Queries that are handled together.
     static let block = 64
@@ -21,25 +35,34 @@ struct Attention {
     private var group: Int { heads / keyValueHeads }
 
     /// Floats of scratch memory that each thread needs.
-    static func scratch(longest: Int) -> Int { block * (2 * ((longest + 15) & ~15) + 1) }
+    static func scratch(longest: Int, isCapped: Bool) -> Int {
+        block * ((isCapped ? 3 : 2) * ((longest + 15) & ~15) + 1)
+    }
+
+    /// The first key that any of the queries from `position` on sees.
+    private func firstKey(_ position: Int) -> Int { max(0, position - (window ?? .max) + 1) }
 
     /// out(N, heads·D) and, per head, the log-sums of exponentials (heads, N).
     ///
     /// - Parameters:
-    ///   - q, stride: queries (N, …).
-    ///   - k, v, keyStride: keys and values; a sequence's first key is at its start less its position.
+    ///   - qkv: rows of queries, keys and values (N, width).
+    ///   - cached: keys and values to read instead; a sequence's first key is at its start less its position.
     func forward(
-        _ context: ComputeContext, q: UnsafePointer<Float>, stride: Int, k: UnsafePointer<Float>,
-        v: UnsafePointer<Float>, keyStride: Int, into out: UnsafeMutablePointer<Float>,
-        logSums: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, scratchStride: Int
+        _ context: ComputeContext, qkv: UnsafePointer<Float>, cached: Keys? = nil,
+        into out: UnsafeMutablePointer<Float>, logSums: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>, scratchStride: Int
     ) {
+        let keys =
+            cached
+            ?? Keys(
+                keys: qkv + columns.key, values: qkv + columns.value, stride: columns.width,
+                headStride: columns.stride)
         var tiles: [(sequence: Int, first: Int)] = []
         for (index, sequence) in sequences.enumerated() {
-            for first in Swift.stride(from: 0, to: sequence.length, by: Self.block) {
-                tiles.append((index, first))
-            }
+            for first in stride(from: 0, to: sequence.length, by: Self.block) { tiles.append((index, first)) }
         }
         let width = heads * headSize
+        let kernels = context.kernels
         context.pool.parallel(tiles.count * heads) { tile, worker in
             let head = tile % heads
             let (index, first) = tiles[tile / heads]
@@ -47,78 +70,116 @@ struct Attention {
             let rows = min(Self.block, sequence.length - first)
             let row = sequence.start + first
             let position = sequence.position + first
-            let columns = position + rows
-            let ld = (columns + 15) & ~15
+            let begin = firstKey(position)
+            let count = position + rows - begin
+            let ld = (count + 15) & ~15
             let scores = scratch + worker * scratchStride
-            let shared = head / group * headSize
+            let shared = (sequence.start + begin) * keys.stride + head / group * keys.headStride
             gemm(
-                rows, columns, headSize, Operand(q + row * stride + head * headSize, stride: stride),
-                Operand(k + sequence.start * keyStride + shared, stride: keyStride, transposed: true),
-                beta: 0,
-                scores, stride: ld)
-            context.kernels.pointee.attention_softmax(
-                scores, ld, logSums + head * tokens + row, rows, columns, position, scale)
+                rows, count, headSize,
+                Operand(
+                    qkv + row * columns.width + columns.query + head * columns.stride, stride: columns.width),
+                Operand(keys.keys + shared, stride: keys.stride, transposed: true), beta: 0, scores,
+                stride: ld)
+            let factor = cap(kernels, scores, slopes: nil, rows: rows, columns: count, stride: ld)
+            kernels.pointee.attention_softmax(
+                scores, ld, logSums + head * tokens + row, rows, count, position - begin, window ?? .max,
+                factor)
             gemm(
-                rows, headSize, columns, Operand(scores, stride: ld),
-                Operand(v + sequence.start * keyStride + shared, stride: keyStride), beta: 0,
+                rows, headSize, count, Operand(scores, stride: ld),
+                Operand(keys.values + shared, stride: keys.stride), beta: 0,
                 out + row * width + head * headSize, stride: width)
         }
     }
 
-    /// The gradients of queries, keys and values, written over d_qkv (N, stride), which is laid out as qkv is.
+    /// Caps the rows of scores where that is asked for; returns what they are still to be multiplied by.
+    private func cap(
+        _ kernels: UnsafePointer<ck_kernels>, _ scores: UnsafeMutablePointer<Float>,
+        slopes: UnsafeMutablePointer<Float>?, rows: Int, columns: Int, stride: Int
+    ) -> Float {
+        guard let softCap else { return scale }
+        for row in 0..<rows {
+            kernels.pointee.soft_cap(
+                scores + row * stride, slopes.map { $0 + row * stride }, scale, softCap, columns)
+        }
+        return 1
+    }
+
+    /// The gradients of queries, keys and values, written over d_qkv (N, width), which is laid out as qkv is.
     ///
     /// - Parameters:
     ///   - qkv: the rows of queries, keys and values of the forward pass.
     ///   - out, dOut: attention output and its gradient (N, heads·D).
     func backward(
-        _ context: ComputeContext, qkv: UnsafePointer<Float>, stride: Int, out: UnsafePointer<Float>,
+        _ context: ComputeContext, qkv: UnsafePointer<Float>, out: UnsafePointer<Float>,
         dOut: UnsafePointer<Float>, logSums: UnsafePointer<Float>, into dQKV: UnsafeMutablePointer<Float>,
         scratch: UnsafeMutablePointer<Float>, scratchStride: Int
     ) {
         let width = heads * headSize
+        let stride = columns.width
+        let kernels = context.kernels
         context.pool.parallel(sequences.count * keyValueHeads) { tile, worker in
             let shared = tile % keyValueHeads
             let sequence = sequences[tile / keyValueHeads]
-            let keyColumn = width + shared * headSize
-            let valueColumn = keyColumn + keyValueHeads * headSize
-            let base = sequence.start * stride
-            let k = qkv + base + keyColumn
-            let v = qkv + base + valueColumn
+            let base = sequence.start * stride + shared * columns.stride
             let delta = scratch + worker * scratchStride
             let blocks = (sequence.length + Self.block - 1) / Self.block
+            // Without a window the last block sees every key, so it can begin the sums that the others add to.
+            let isWindowed = firstKey(sequence.length - 1) > 0
+            if isWindowed {
+                for row in 0..<sequence.length {
+                    for column in [columns.key, columns.value] {
+                        (dQKV + base + row * stride + column).update(repeating: 0, count: headSize)
+                    }
+                }
+            }
             for head in shared * group..<(shared + 1) * group {
-                // The last block sees every key, so it can begin the sums that the others add to.
                 for index in Swift.stride(from: blocks - 1, through: 0, by: -1) {
                     let first = index * Self.block
                     let rows = min(Self.block, sequence.length - first)
                     let row = sequence.start + first
-                    let columns = first + rows
-                    let ld = (columns + 15) & ~15
+                    let begin = firstKey(first)
+                    let count = first + rows - begin
+                    let ld = (count + 15) & ~15
                     let p = delta + Self.block
                     let ds = p + Self.block * ld
-                    let begins: Float = head == shared * group && index == blocks - 1 ? 0 : 1
-                    let q = Operand(qkv + row * stride + head * headSize, stride: stride)
+                    let slopes = softCap == nil ? nil : ds + Self.block * ld
+                    let beta: Float =
+                        !isWindowed && head == shared * group && index == blocks - 1 ? 0 : 1
+                    let query = row * stride + columns.query + head * columns.stride
+                    let key = base + begin * stride + columns.key
+                    let value = base + begin * stride + columns.value
+                    let q = Operand(qkv + query, stride: stride)
                     let dO = Operand(dOut + row * width + head * headSize, stride: width)
                     gemm(
-                        rows, columns, headSize, q, Operand(k, stride: stride, transposed: true), beta: 0, p,
-                        stride: ld)
-                    context.kernels.pointee.attention_probabilities(
-                        p, ld, logSums + head * tokens + row, rows, columns, first, scale)
+                        rows, count, headSize, q, Operand(qkv + key, stride: stride, transposed: true),
+                        beta: 0,
+                        p, stride: ld)
+                    let factor = cap(kernels, p, slopes: slopes, rows: rows, columns: count, stride: ld)
+                    kernels.pointee.attention_probabilities(
+                        p, ld, logSums + head * tokens + row, rows, count, first - begin, window ?? .max,
+                        factor)
                     gemm(
-                        columns, headSize, rows, Operand(p, stride: ld, transposed: true), dO, beta: begins,
-                        dQKV + base + valueColumn, stride: stride)
+                        count, headSize, rows, Operand(p, stride: ld, transposed: true), dO, beta: beta,
+                        dQKV + value, stride: stride)
                     gemm(
-                        rows, columns, headSize, dO, Operand(v, stride: stride, transposed: true), beta: 0,
-                        ds, stride: ld)
-                    context.kernels.pointee.row_dot(
+                        rows, count, headSize, dO, Operand(qkv + value, stride: stride, transposed: true),
+                        beta: 0, ds, stride: ld)
+                    kernels.pointee.row_dot(
                         delta, dO.base, width, out + row * width + head * headSize, width, rows, headSize)
-                    context.kernels.pointee.attention_backward(ds, p, ld, delta, rows, columns, first, scale)
+                    kernels.pointee.attention_backward(
+                        ds, p, ld, delta, rows, count, first - begin, window ?? .max, factor)
+                    if let slopes {
+                        for row in 0..<rows {
+                            kernels.pointee.multiply(ds + row * ld, slopes + row * ld, count)
+                        }
+                    }
                     gemm(
-                        rows, headSize, columns, Operand(ds, stride: ld), Operand(k, stride: stride), beta: 0,
-                        dQKV + row * stride + head * headSize, stride: stride)
+                        rows, headSize, count, Operand(ds, stride: ld), Operand(qkv + key, stride: stride),
+                        beta: 0, dQKV + query, stride: stride)
                     gemm(
-                        columns, headSize, rows, Operand(ds, stride: ld, transposed: true), q, beta: begins,
-                        dQKV + base + keyColumn, stride: stride)
+                        count, headSize, rows, Operand(ds, stride: ld, transposed: true), q, beta: beta,
+                        dQKV + key, stride: stride)
                 }
             }
         }

@@ -27,12 +27,15 @@ extension ComputeContext {
     }
 
     /// table[ids[n]] += x[n] for each row n, in order: threads share out columns, never rows.
+    ///
+    /// - Parameter skipped: A row of the table that gets nothing.
     func scatterAdd(
-        _ x: UnsafePointer<Float>, _ ids: [Int32], width: Int, into table: UnsafeMutablePointer<Float>
+        _ x: UnsafePointer<Float>, _ ids: [Int32], width: Int, skipping skipped: Int32? = nil,
+        into table: UnsafeMutablePointer<Float>
     ) {
         forBlocks(of: 64, in: width) { columns, _ in
             let start = columns.lowerBound
-            for (row, id) in ids.enumerated() {
+            for (row, id) in ids.enumerated() where id != skipped {
                 kernels.pointee.accumulate(
                     table + Int(id) * width + start, x + row * width + start, columns.count)
             }

@@ -46,15 +46,27 @@ package struct ParameterTable: Sendable, Hashable {
     package private(set) var count = 0
     /// What base models leave away from the beginning of names ("transformer.", "model.").
     let prefix: String
-    /// Second names of tied parameters: name → name.
+    /// Second names of tied parameters, which a checkpoint may hold as well: name → name.
     let aliases: [String: String]
+    /// Other names of parameters: name → name.
+    let synonyms: [String: String]
     /// Ends of the names of tensors that are derived from the configuration and never learned.
     let derivedSuffixes: [String]
     private var positions: [String: Int] = [:]
 
-    init(prefix: String, aliases: [String: String], derivedSuffixes: [String]) {
+    /// The parameters of a model of this configuration.
+    ///
+    /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason.
+    package init(_ configuration: ModelConfiguration) throws(EngineError) {
+        self = try ModelLayout(configuration).table
+    }
+
+    init(
+        prefix: String, aliases: [String: String], synonyms: [String: String] = [:], derivedSuffixes: [String]
+    ) {
         self.prefix = prefix
         self.aliases = aliases
+        self.synonyms = synonyms
         self.derivedSuffixes = derivedSuffixes
     }
 
@@ -97,43 +109,50 @@ package struct ParameterTable: Sendable, Hashable {
     /// Derived buffers (attention masks, rotary frequencies) are passed over.
     /// - Parameter tensors: Names and shapes, over all shards.
     /// - Returns: A binding for each parameter, and one for each further copy of a tied one.
-    /// - Throws: ``EngineError`` with `.tensorMismatch` naming the first tensor that is missing, not part of the
-    ///   model, there twice, or of another shape.
+    /// - Throws: ``EngineError`` with `.tensorMismatch` naming the tensors that are missing, not part of the model,
+    ///   there twice, or of another shape: the first ten, and how many there are.
     package func bind(_ tensors: [(name: String, shape: [Int])]) throws(EngineError) -> [Binding] {
         var bindings: [Binding] = []
         var bound: [Int: String] = [:]
+        var seconds: [Int: Int] = [:]
+        var faults: [String] = []
         for (name, shape) in tensors {
             if derivedSuffixes.contains(where: name.hasSuffix) { continue }
-            let full = positions[name] != nil || aliases[name] != nil ? name : prefix + name
-            let target = aliases[full] ?? full
+            let full =
+                positions[name] != nil || aliases[name] != nil || synonyms[name] != nil ? name : prefix + name
+            let target = aliases[full] ?? synonyms[full] ?? full
             guard let position = positions[target] else {
-                throw Self.mismatch(
-                    "the checkpoint has the tensor \(name), which is no part of this architecture")
+                faults.append("the checkpoint has the tensor \(name), which is no part of this architecture")
+                continue
             }
             let entry = entries[position]
-            guard shape == entry.shape else {
-                throw Self.mismatch(
-                    "the tensor \(name) has the shape \(shape), but config.json gives it \(entry.shape)")
-            }
             let isAlias = aliases[full] != nil
-            if !isAlias, let other = bound.updateValue(name, forKey: position) {
-                throw Self.mismatch("the tensors \(other) and \(name) are the same parameter")
+            if shape != entry.shape {
+                faults.append(
+                    "the tensor \(name) has the shape \(shape), but config.json gives it \(entry.shape)")
+            } else if !isAlias, let other = bound[position] {
+                faults.append("the tensors \(other) and \(name) are the same parameter")
             }
+            if isAlias { seconds[position] = bindings.count } else { bound[position] = name }
             bindings.append(Binding(tensor: name, entry: position, isAlias: isAlias))
         }
         // A checkpoint may hold a tied matrix under its second name alone.
         for (position, entry) in entries.enumerated() where bound[position] == nil && !entry.isAdapter {
-            guard let index = bindings.firstIndex(where: { $0.entry == position }) else {
-                throw Self.mismatch("the checkpoint lacks the tensor \(entry.name) of shape \(entry.shape)")
+            if let index = seconds[position] {
+                bindings[index] = Binding(tensor: bindings[index].tensor, entry: position, isAlias: false)
+            } else {
+                faults.append("the checkpoint lacks the tensor \(entry.name) of shape \(entry.shape)")
             }
-            bindings[index] = Binding(tensor: bindings[index].tensor, entry: position, isAlias: false)
         }
+        if !faults.isEmpty { throw Self.mismatch(faults) }
         return bindings
     }
 
-    private static func mismatch(_ message: String) -> EngineError {
-        EngineError(
-            .tensorMismatch, message,
+    private static func mismatch(_ faults: [String]) -> EngineError {
+        let named = faults.prefix(10).joined(separator: "; ")
+        let more = faults.count > 10 ? "; and \(faults.count - 10) more" : ""
+        return EngineError(
+            .tensorMismatch, named + more,
             hint: "Check that config.json and the safetensors files belong together.")
     }
 }

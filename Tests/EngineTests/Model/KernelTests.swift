@@ -56,13 +56,28 @@ import Testing
             out.withUnsafeMutableBufferPointer { out in
                 let base = out.baseAddress!
                 k.norm_forward(
-                    base, centred ? base + rows * size : nil, base + rows * size + rows, x, gamma,
+                    base, centred ? base + rows * size : nil, base + rows * size + rows, x, gamma, 0,
                     centred ? beta : nil, rows, size, 1e-5)
             }
         }
         let mean: [Float] = [0.1, -0.2, 0.3], rstd: [Float] = [0.7, 0.9, 1.1]
         compare(size, tolerance: 1e-5, from: dy) { k, out in
-            k.norm_backward_input(&out, dy, x, gamma, centred ? mean : nil, rstd, rows, size)
+            k.norm_backward_input(&out, dy, x, gamma, 0, centred ? mean : nil, rstd, rows, size)
+        }
+        // Factors of 1 + gamma, and none at all.
+        for factors in [gamma, nil] {
+            compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows)) {
+                k, out in
+                out.withUnsafeMutableBufferPointer { out in
+                    let base = out.baseAddress!
+                    k.norm_forward(
+                        base, centred ? base + rows * size : nil, base + rows * size + rows, x, factors, 1,
+                        nil, rows, size, 1e-5)
+                }
+            }
+            compare(size, tolerance: 1e-5, from: dy) { k, out in
+                k.norm_backward_input(&out, dy, x, factors, 1, centred ? mean : nil, rstd, rows, size)
+            }
         }
         compare(size, from: values(2 * size, seed: 5)) { k, out in
             out.withUnsafeMutableBufferPointer { out in
@@ -81,6 +96,9 @@ import Testing
         compare(size, from: b) { k, out in k.add(&out, a, b, 3 * size) }
         compare(size, from: b) { k, out in k.accumulate(&out, a, 3 * size) }
         compare(size, from: b) { k, out in k.scale(&out, a, 0.3, 3 * size) }
+        compare(size, from: b) { k, out in k.multiply(&out, a, 3 * size) }
+        compare(size, from: b) { k, out in k.clip(&out, 0.7, 3 * size) }
+        compare(size, from: b) { k, out in k.clip_backward(&out, a, 0.7, 3 * size) }
         compare(size, tolerance: 1e-5, from: [0, 0, 0]) { k, out in k.row_dot(&out, a, size, b, size, 3, size)
         }
     }
@@ -91,10 +109,56 @@ import Testing
         let x = (values(2 * size, seed: 8, spread: 4) + extremes), dy = values(x.count, seed: 9)
         compare(size, from: x) { k, out in k.gelu_forward(&out, x, x.count) }
         compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_backward(&out, dy, x, x.count) }
+        compare(size, from: x) { k, out in k.gelu_erf_forward(&out, x, x.count) }
+        compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_erf_backward(&out, dy, x, x.count) }
         let pairs = values(4 * size, seed: 10, spread: 4)
         compare(size, from: dy) { k, out in k.swiglu_forward(&out, pairs, 2, size) }
         compare(size, from: pairs) { k, out in
             k.swiglu_backward(&out, values(2 * size, seed: 11), pairs, 2, size)
+        }
+        compare(size, from: dy) { k, out in k.geglu_forward(&out, pairs, 2, size) }
+        compare(size, tolerance: 4e-6, from: pairs) { k, out in
+            k.geglu_backward(&out, values(2 * size, seed: 11), pairs, 2, size)
+        }
+    }
+
+    @Test func `the exact gelu keeps its relative accuracy in the tail`() {
+        // x · P(X ≤ x) from SciPy: 0.5 * x * erfc(-x / sqrt(2)).
+        let known: [(Float, Float)] = [
+            (-8, -4.97676846e-15), (-5, -1.43325786e-06), (-3, -0.00404969409), (-1, -0.158655254),
+            (-0.5, -0.154268769),
+            (0.5, 0.345731231), (1, 0.841344746), (3, 2.99595031), (5, 4.99999857), (8, 8),
+        ]
+        let x = known.map(\.0)
+        for kernels in [scalar] + vectors {
+            var y = x
+            kernels.gelu_erf_forward(&y, x, x.count)
+            for (actual, (x, expected)) in zip(y, known) {
+                #expect(
+                    abs(actual - expected) <= 1e-6 * abs(expected), "gelu(\(x)) is \(expected), not \(actual)"
+                )
+            }
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `soft caps and their slopes`(size: Int) {
+        let x = values(size, seed: 23, spread: 30) + [0, -0.0, 1e-20, 500, -500, 1e9]
+        for (factor, cap) in [(Float(0.25), Float(5)), (1, 30)] {
+            compare(size, from: x + x) { k, out in
+                out.withUnsafeMutableBufferPointer { out in
+                    k.soft_cap(out.baseAddress!, out.baseAddress! + x.count, factor, cap, x.count)
+                }
+            }
+            for kernels in [scalar] + vectors {
+                var capped = x
+                var small: [Float] = [1e-6, -1e-6]
+                kernels.soft_cap(&capped, nil, factor, cap, x.count)
+                kernels.soft_cap(&small, nil, factor, cap, 2)
+                #expect(capped.allSatisfy { abs($0) <= cap })
+                #expect(
+                    zip(small, [1e-6, -1e-6]).allSatisfy { abs($0 - factor * $1) <= 1e-6 * abs(factor * $1) })
+            }
         }
     }
 
@@ -120,18 +184,31 @@ import Testing
     func `causal softmax and its gradient`(size: Int) {
         let rows = min(size, 5), first = size - rows, ld = size + 3
         let scores = values(rows * ld, seed: 14, spread: 5), delta = values(rows, seed: 15)
-        compare(size, from: scores + [Float](repeating: 0, count: rows)) { k, out in
-            out.withUnsafeMutableBufferPointer { out in
-                let base = out.baseAddress!
-                k.attention_softmax(base, ld, base + rows * ld, rows, size, first, 0.4)
-            }
-        }
         let logSums = [Float](repeating: 6, count: rows)
-        compare(size, from: scores) { k, out in
-            k.attention_probabilities(&out, ld, logSums, rows, size, first, 0.4)
-        }
-        compare(size, from: scores) { k, out in
-            k.attention_backward(&out, values(rows * ld, seed: 16), ld, delta, rows, size, first, 0.4)
+        for window in [Int.max, 1, 7, 33] {
+            compare(size, from: scores + [Float](repeating: 0, count: rows)) { k, out in
+                out.withUnsafeMutableBufferPointer { out in
+                    let base = out.baseAddress!
+                    k.attention_softmax(base, ld, base + rows * ld, rows, size, first, window, 0.4)
+                }
+            }
+            compare(size, from: scores) { k, out in
+                k.attention_probabilities(&out, ld, logSums, rows, size, first, window, 0.4)
+            }
+            compare(size, from: scores) { k, out in
+                k.attention_backward(
+                    &out, values(rows * ld, seed: 16), ld, delta, rows, size, first, window, 0.4)
+            }
+            for kernels in vectors {
+                var p = scores, sums = logSums
+                kernels.attention_softmax(&p, ld, &sums, rows, size, first, window, 0.4)
+                for row in 0..<rows {
+                    for column in 0..<size {
+                        let isSeen = column <= first + row && column > first + row - window
+                        #expect((p[row * ld + column] > 0) == isSeen)
+                    }
+                }
+            }
         }
     }
 

@@ -30,11 +30,14 @@ import Testing
         #expect(end <= table.count)
     }
 
-    @Test(arguments: ["gpt2", "llama-tied"])
+    @Test(arguments: GoldenModel.names)
     func `names bind with and without the prefix of the base model`(name: String) throws {
         let table = try table(name)
-        let prefix = name == "gpt2" ? "transformer." : "model."
-        let short = tensors(table).map { (String($0.name.dropFirst(prefix.count)), $0.shape) }
+        let prefix = name == "gpt2" ? "transformer." : name.hasPrefix("neox") ? "gpt_neox." : "model."
+        let short = tensors(table).map {
+            ($0.name.hasPrefix(prefix) ? String($0.name.dropFirst(prefix.count)) : $0.name, $0.shape)
+        }
+        #expect(short.map(\.0) != tensors(table).map(\.name))
         #expect(try table.bind(short).map(\.entry) == table.bind(tensors(table)).map(\.entry))
         #expect(try table.bind(short).count == table.entries.count)
     }
@@ -55,6 +58,32 @@ import Testing
         let llama = try table("llama-tied")
         let bound = try llama.bind(tensors(llama) + [("model.layers.0.self_attn.rotary_emb.inv_freq", [4])])
         #expect(bound.count == llama.entries.count)
+    }
+
+    @Test func `the head of GPT-NeoX has two names, tied or not`() throws {
+        for name in ["neox-parallel", "neox-sequential"] {
+            let table = try table(name)
+            let plain = tensors(table).filter { $0.name != "embed_out.weight" }
+            for head in ["embed_out.weight", "lm_head.weight"] {
+                let bindings = try table.bind(plain + [(head, [61, 16])])
+                #expect(bindings.last?.isAlias == (name == "neox-sequential"))
+                #expect(Set(bindings.map(\.entry)).count == table.entries.count)
+            }
+        }
+    }
+
+    @Test func `every fault is named, up to ten, and how many more there are`() throws {
+        let table = try table("llama-scaled")
+        var all = tensors(table)
+        all.removeFirst(2)
+        all[0].shape = [7]
+        all.append(("model.layers.0.mlp.router.weight", [2, 2]))
+        let text = message(table, all)
+        for part in [
+            "lacks the tensor \(table.entries[0].name)", "lacks the tensor \(table.entries[1].name)",
+            "\(all[0].name) has the shape [7]", "mlp.router",
+        ] { #expect(text.contains(part), "\(part) in: \(text)") }
+        #expect(message(table, []).hasSuffix("and \(table.entries.count - 10) more"))
     }
 
     @Test func `what does not fit is named`() throws {
