@@ -27,7 +27,7 @@ struct Unlearnctl: ParsableCommand {
         version: "unlearnctl \(Software.version)",
         subcommands: [
             Submit.self, Ps.self, Show.self, Logs.self, Wait.self, Watch.self, Cancel.self, Retry.self,
-            Hold.self,
+            Pause.self, Resume.self, Hold.self,
             Release.self, Report.self, Rollback.self, Promote.self, Models.self, Datasets.self, Generate.self,
             Tokenize.self, Store.self, Queue.self, Audit.self, Events.self, System.self,
         ])

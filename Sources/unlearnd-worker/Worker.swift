@@ -35,6 +35,8 @@ enum Worker {
             try output.send(.finished(result))
         } catch is Cancelled {
             return 0
+        } catch is Paused {
+            try? output.send(.paused)
         } catch {
             // If the daemon cannot hear it, it is gone.
             try? output.send(.failed(JobFailure(describing: error)))

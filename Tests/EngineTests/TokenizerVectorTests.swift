@@ -2,6 +2,7 @@
 
 import Engine
 import Foundation
+import Glibc
 import Protocol
 import Testing
 
@@ -82,5 +83,41 @@ struct `Tokenizer vectors` {
             #expect(examples.reduce(0) { $0 + $1.predictedCount } == expected.map { Int($0) })
             #expect(examples.count == reference["full"]?[name]?["rows"]?.integerValue.map { Int($0) })
         }
+    }
+
+    @Test(arguments: ["gpt2", "gpt-neox", "phi-2", "qwen2", "tinyllama"])
+    func `sixteen times the text takes no more than some sixteen times the work`(folder: String) throws {
+        let tokenizer = try TokenizerTestFiles.sharedTokenizer("data/tokenizers/\(folder)")
+        /// Processor time of this thread, the less of two runs: other work on the machine does not count.
+        func seconds(_ unit: String, _ bytes: Int) -> Double {
+            let text = String(repeating: unit, count: bytes / unit.utf8.count)
+            return (0..<2).map { _ in
+                let began = Self.processorTime
+                let ids = tokenizer.encode(text, addSpecialTokens: false)
+                #expect(!ids.isEmpty)
+                return Self.processorTime - began
+            }.min() ?? 0
+        }
+        for unit in ["a", "e", " ", "7", "😀", "\n", "é", "'", "ab ", "\u{3000}"] {
+            let small = seconds(unit, 1 << 16)
+            let large = seconds(unit, 1 << 20)
+            // Quadratic work would take 256 times as long.
+            #expect(large < 64 * max(small, 0.001), "\(unit.debugDescription): \(small) s and \(large) s")
+        }
+    }
+
+    @Test func `ten megabytes without a space are encoded and come back`() throws {
+        for folder in ["gpt2", "tinyllama"] {
+            let tokenizer = try TokenizerTestFiles.sharedTokenizer("data/tokenizers/\(folder)")
+            let text = String(repeating: "thekeepersdaughter", count: 10_000_000 / 18)
+            let ids = tokenizer.encode(text, addSpecialTokens: false)
+            #expect(tokenizer.decode(ids, skipSpecialTokens: false) == text)
+        }
+    }
+
+    private static var processorTime: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -96,8 +96,10 @@ final class World: Sendable {
         return (result.manifestID, result.manifest.versionDigest)
     }
 
-    /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `evidence-b` with evidence; `done` nothing; `hang` waits for
-    /// a command; `wait-b` hands over b at the first command, `later-b` when the file `go` is there; `deaf` ignores everything; `die`, `garbage`, `fail`.
+    /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `evidence-b` with evidence; `done`
+    /// nothing; `hang` waits for a command; `wait-b` hands over b at the first command, `later-b` when the file `go` is
+    /// there; `deaf` ignores everything; `die`, `garbage`, `fail`. `train` has a checkpoint and ends, paused, at the
+    /// first command; `train-die` has one in its first start and dies in each.
     private static func script(_ versions: [String: (manifest: Digest, digest: Digest)], signal: String)
         -> String
     {
@@ -118,6 +120,7 @@ final class World: Sendable {
             IFS= read -r order
             say() { printf '%s\\n' "$1"; }
             edit() { say '\(snapshot)'; IFS= read -r command; }
+            checkpoint='{"type":"checkpoint","checkpoint":{"step":3,"total":9,"bytes":10,"time":"2026-01-01T00:00:00.000Z"}}'
             say '{"type":"started","environment":{"kernels":"none","threads":1,"software":"test"}}'
             case "$order" in
             *'"note":"a"'*) say '\(finished("a"))';;
@@ -137,6 +140,8 @@ final class World: Sendable {
             *'"note":"later-b"'*) while [ ! -e '\(signal)' ]; do sleep 0.02; done; say '\(finished("b"))';;
             *'"note":"deaf"'*) exec sleep 1000;;
             *'"note":"die"'*) echo 'the last words' >&2; kill -9 $$;;
+            *'"note":"train"'*) say "$checkpoint"; IFS= read -r command; say '{"type":"paused"}';;
+            *'"note":"train-die"'*) [ -e '\(signal)' ] || say "$checkpoint"; : > '\(signal)'; sleep 0.2; kill -9 $$;;
             *'"note":"garbage"'*) say 'this is no message'; exec sleep 1000;;
             *'"note":"fail"'*) say '{"type":"failed","error":{"kind":"bad-input","message":"line 3","hint":"mend it"}}';;
             esac

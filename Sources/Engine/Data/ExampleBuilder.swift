@@ -8,7 +8,7 @@ import Protocol
 ///   longer text is cut into consecutive windows that do not overlap. If one token would be left over, the window
 ///   before it gives up its last one, so that every window has something to predict.
 /// - prompt and completion: leading special tokens, prompt, completion, end token; encoded separately, nothing
-///   between. Labels on the completion and the end token.
+///   between. Labels on the completion and the end token. With a template: see ``PromptEncoder``.
 /// - `input_ids`: as they are.
 ///
 /// Of the last two kinds, rows over the limit are refused, or with `truncate` cut at the end.
@@ -17,6 +17,7 @@ package struct ExampleBuilder: Sendable {
     package let maxLength: Int
 
     private let tokenizer: Tokenizer?
+    private let prompts: PromptEncoder?
     private let vocabularySize: Int
     private let truncate: Bool
 
@@ -26,10 +27,12 @@ package struct ExampleBuilder: Sendable {
     ///   - contextLength: Most tokens that the model can take.
     ///   - maxLength: Most tokens of an example; the default is min(512, `contextLength`).
     ///   - truncate: Whether rows over the limit are cut rather than refused.
-    /// - Throws: `invalidBatch` for a limit below 3 or above the model's context.
+    ///   - template: The layout of prompts and answers; the default is the plain one.
+    /// - Throws: `invalidBatch` for a limit below 3 or above the model's context; `unsupportedModel` for a template
+    ///   that the tokenizer cannot write.
     package init(
         tokenizer: Tokenizer?, vocabularySize: Int, contextLength: Int, maxLength: Int? = nil,
-        truncate: Bool = false
+        truncate: Bool = false, template: PromptTemplate? = nil
     ) throws(EngineError) {
         let limit = maxLength ?? min(512, contextLength)
         guard limit >= 3, limit <= contextLength else {
@@ -40,6 +43,11 @@ package struct ExampleBuilder: Sendable {
         }
         self.maxLength = limit
         self.tokenizer = tokenizer
+        if let template, let tokenizer {
+            prompts = try PromptEncoder(template, tokenizer)
+        } else {
+            prompts = nil
+        }
         self.vocabularySize = vocabularySize
         self.truncate = truncate
     }
@@ -89,8 +97,16 @@ package struct ExampleBuilder: Sendable {
             }
             return
         case .promptCompletion, .questionAnswer:
-            guard let (prompt, completion) = row.promptAndCompletion else { return }
             let tokenizer = try tokenizerForText()
+            if let prompts, let (prompt, answer) = row.exchange {
+                let exchange = prompts.exchange(prompt, answer: answer)
+                ids = exchange.ids
+                labels =
+                    [Int32](repeating: DatasetParser.unlabelled, count: exchange.promptCount)
+                    + ids[exchange.promptCount...]
+                break
+            }
+            guard let (prompt, completion) = row.promptAndCompletion else { return }
             guard let end = tokenizer.eosID else {
                 throw fault(
                     "the model names no end-of-sequence token to put after the completion",

@@ -15,16 +15,22 @@ struct PackedBatch {
     /// How many labels each row of the batch has.
     var targetsPerRow: [Int] = []
 
-    /// One run of tokens that begins at `position` of the context; nothing is scored.
-    init(tokens: [Int32], position: Int, configuration: ModelConfiguration) throws(EngineError) {
-        self.tokens = tokens
-        positions = (0..<tokens.count).map { Int32(position + $0) }
-        sequences = [TokenRun(row: 0, start: 0, length: tokens.count, position: position)]
-        guard !tokens.isEmpty else {
-            throw EngineError(.invalidBatch, "there are no tokens", hint: "Give at least one token.")
+    /// Runs of tokens that begin at a position of the context; nothing is scored.
+    init(
+        runs: [(row: Int, tokens: [Int32], position: Int)], configuration: ModelConfiguration
+    ) throws(EngineError) {
+        for (row, run) in runs.enumerated() {
+            guard !run.tokens.isEmpty else {
+                throw EngineError(.invalidBatch, "there are no tokens", hint: "Give at least one token.")
+            }
+            try Self.check(length: run.position + run.tokens.count, row: row, configuration)
+            for token in run.tokens { try Self.check(token: token, row: row, configuration) }
+            sequences.append(
+                TokenRun(
+                    row: run.row, start: tokens.count, length: run.tokens.count, position: run.position))
+            tokens += run.tokens
+            positions += run.tokens.indices.map { Int32(run.position + $0) }
         }
-        try Self.check(length: position + tokens.count, row: 0, configuration)
-        for token in tokens { try Self.check(token: token, row: 0, configuration) }
     }
 
     /// The rows of `batch`.

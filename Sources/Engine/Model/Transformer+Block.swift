@@ -195,10 +195,11 @@ extension Transformer {
         let c = configuration
         var cached: Attention.Keys?
         if let cache = pass.cache {
-            cache.append(layer, a.qkv, count: pass.tokens)
+            cache.append(layer, pass.packed.sequences, a.qkv)
             let keys = UnsafePointer(cache.keys(layer))
             cached = Attention.Keys(
-                keys: keys, values: keys + c.keyWidth, stride: cache.stride, headStride: c.headSize)
+                keys: keys, values: keys + c.keyWidth, stride: cache.stride, headStride: c.headSize,
+                rowStride: cache.rowStride)
         }
         attention(layer, pass).forward(
             context, qkv: a.qkv, cached: cached, into: a.attention, logSums: a.logSums,

@@ -100,19 +100,18 @@ package final class Transformer {
     ///
     /// - Throws: ``EngineError`` with `.invalidBatch`.
     package func logits(_ tokens: [Int32], lastOnly: Bool) throws(EngineError) -> [Float] {
-        try logits(tokens, lastOnly: lastOnly, cache: nil)
-    }
-
-    /// The same with the tokens of `cache` before; the new tokens' keys and values are added to it.
-    func logits(_ tokens: [Int32], lastOnly: Bool, cache: KeyValueCache?) throws(EngineError) -> [Float] {
         var packed = try PackedBatch(
-            tokens: tokens, position: cache?.length ?? 0, configuration: configuration)
+            runs: [(row: 0, tokens: tokens, position: 0)], configuration: configuration)
         packed.predictors = lastOnly ? [tokens.count - 1] : Array(0..<tokens.count)
         packed.targets = [Int32](repeating: 0, count: packed.predictors.count)
+        return try logits(packed, cache: nil)
+    }
+
+    /// The logits after each predictor, (predictors, V). Keys and values are added to the cache, not counted in.
+    func logits(_ packed: PackedBatch, cache: KeyValueCache?) throws(EngineError) -> [Float] {
         let pass = try pass(packed, training: false, cache: cache)
         forward(pass)
         normScored(pass.packed, pass.weights, pass.activations)
-        cache?.advance(tokens.count)
         return [Float](unsafeUninitializedCapacity: packed.targets.count * configuration.vocabularySize) {
             out, count in
             count = packed.targets.count * configuration.vocabularySize

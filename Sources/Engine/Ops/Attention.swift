@@ -27,6 +27,8 @@ struct Attention {
         /// From one token to the next, and from one head to the next.
         let stride: Int
         let headStride: Int
+        /// From the first key of one text to that of the next; a sequence's keys begin at its start unless given.
+        var rowStride: Int?
     }
 
     /// Queries that are handled together.
@@ -46,7 +48,7 @@ struct Attention {
     ///
     /// - Parameters:
     ///   - qkv: rows of queries, keys and values (N, width).
-    ///   - cached: keys and values to read instead; a sequence's first key is at its start less its position.
+    ///   - cached: keys and values to read instead; a sequence's first key is at its row.
     func forward(
         _ context: ComputeContext, qkv: UnsafePointer<Float>, cached: Keys? = nil,
         into out: UnsafeMutablePointer<Float>, logSums: UnsafeMutablePointer<Float>,
@@ -65,16 +67,17 @@ struct Attention {
         let kernels = context.kernels
         context.pool.parallel(tiles.count * heads) { tile, worker in
             let head = tile % heads
-            let (index, first) = tiles[tile / heads]
+            let (index, offset) = tiles[tile / heads]
             let sequence = sequences[index]
-            let rows = min(Self.block, sequence.length - first)
-            let row = sequence.start + first
-            let position = sequence.position + first
+            let rows = min(Self.block, sequence.length - offset)
+            let row = sequence.start + offset
+            let position = sequence.position + offset
             let begin = firstKey(position)
             let count = position + rows - begin
             let ld = (count + 15) & ~15
             let scores = scratch + worker * scratchStride
-            let shared = (sequence.start + begin) * keys.stride + head / group * keys.headStride
+            let first = keys.rowStride.map { sequence.row * $0 } ?? sequence.start * keys.stride
+            let shared = first + begin * keys.stride + head / group * keys.headStride
             gemm(
                 rows, count, headSize,
                 Operand(

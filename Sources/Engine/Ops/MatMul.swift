@@ -42,6 +42,10 @@ func gemm(
 }
 
 extension ComputeContext {
+    /// Up to so many rows of a product are computed one by one, so that the bits of a row do not depend on how many
+    /// stand beside it: texts that are continued together come out as each alone.
+    static let independentRows = 16
+
     /// c(m,n) = a(m,k) · b(k,n) + beta · c (+ bias(n) in each row), over tiles of m x n on all threads.
     ///
     /// The tiles are a function of m and n alone and k is never split: the bits do not depend on the threads.
@@ -50,6 +54,9 @@ extension ComputeContext {
         _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>? = nil
     ) {
         guard m > 0, n > 0 else { return }
+        if m <= Self.independentRows, !a.transposed {
+            return multiplyRows(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+        }
         let tiles = TileGrid(rows: m, columns: n)
         pool.parallel(tiles.count) { tile, _ in
             let (rows, columns) = tiles[tile]
@@ -61,6 +68,30 @@ extension ComputeContext {
                 beta: beta, target, stride: stride)
             if let bias {
                 kernels.pointee.add_bias(target, stride, bias + columns.lowerBound, rows.count, columns.count)
+            }
+        }
+    }
+}
+
+extension ComputeContext {
+    /// ``multiply(_:_:_:_:_:beta:_:stride:bias:)`` row by row; each tile of b is read from memory once.
+    private func multiplyRows(
+        _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
+        _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
+    ) {
+        let tiles = TileGrid(rows: 1, columns: n)
+        pool.parallel(tiles.count) { tile, _ in
+            let columns = tiles[tile].columns
+            let part = Operand(
+                b.columns(from: columns.lowerBound), stride: b.stride, transposed: b.transposed)
+            for row in 0..<m {
+                let target = c + row * stride + columns.lowerBound
+                gemm(
+                    1, columns.count, k, Operand(a.rows(from: row), stride: a.stride), part, beta: beta,
+                    target, stride: stride)
+                if let bias {
+                    kernels.pointee.add_bias(target, stride, bias + columns.lowerBound, 1, columns.count)
+                }
             }
         }
     }

@@ -40,6 +40,9 @@ struct AddedTokenMatcher: Sendable {
         var token: Int?
     }
 
+    /// Whether some of the tokens are special.
+    let hasSpecials: Bool
+
     private let tokens: [AddedToken]
     private var nodes = [Node()]
     private var startsToken = [Bool](repeating: false, count: 256)
@@ -47,6 +50,7 @@ struct AddedTokenMatcher: Sendable {
     /// - Parameter tokens: Each token with the bytes that it is looked for by.
     init(_ tokens: [(token: AddedToken, bytes: [UInt8])]) {
         self.tokens = tokens.map(\.token)
+        hasSpecials = tokens.contains(where: \.token.isSpecial)
         for (index, entry) in tokens.enumerated() {
             guard let first = entry.bytes.first else { continue }
             startsToken[Int(first)] = true
@@ -64,26 +68,38 @@ struct AddedTokenMatcher: Sendable {
         }
     }
 
-    private func longest(_ text: [UInt8], at start: Int) -> (token: Int, end: Int)? {
-        guard startsToken[Int(text[start])] else { return nil }
+    /// The longest token at `start`; a special one only if it ends at or before `dataStart`.
+    private func longest(_ text: [UInt8], at start: Int, dataStart: Int) -> (token: Int, end: Int)? {
         var found: (Int, Int)?
         var node = 0
         var position = start
         while position < text.count, let child = nodes[node].children[text[position]] {
             node = child
             position += 1
-            if let token = nodes[node].token { found = (token, position) }
+            if let token = nodes[node].token, position <= dataStart || !tokens[token].isSpecial {
+                found = (token, position)
+            }
         }
         return found
     }
 
     /// The parts of `text` in order; empty stretches are left out.
-    func split(_ text: [UInt8]) -> [Part] {
+    ///
+    /// - Parameter data: Stretches in ascending order, none empty, that no special token may touch.
+    func split(_ text: [UInt8], data: [Range<Int>] = []) -> [Part] {
         var parts: [Part] = []
         var open = 0
         var position = 0
+        var nextData = 0
         while nodes.count > 1, position < text.count {
-            guard let match = longest(text, at: position) else {
+            guard startsToken[Int(text[position])] else {
+                position += 1
+                continue
+            }
+            while nextData < data.count, data[nextData].upperBound <= position { nextData += 1 }
+            // Inside of data no special token ends soon enough.
+            let dataStart = nextData < data.count ? data[nextData].lowerBound : text.count
+            guard let match = longest(text, at: position, dataStart: dataStart) else {
                 position += 1
                 continue
             }

@@ -4,6 +4,9 @@
 struct MinimumHeap {
     private var items: [UInt64] = []
 
+    /// The least one.
+    var least: UInt64? { items.first }
+
     mutating func push(_ item: UInt64) {
         var index = items.count
         items.append(item)

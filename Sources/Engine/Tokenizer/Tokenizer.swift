@@ -10,6 +10,9 @@ package final class Tokenizer: Sendable {
     /// The id that ends an answer: of `eos_token` in `tokenizer_config.json`, else the first `eos_token_id` of
     /// `config.json`; `nil` when neither names one.
     package let eosID: Int32?
+    /// The id that begins a sequence: of `bos_token` in `tokenizer_config.json`, else the first token that the
+    /// post-processor puts before a text.
+    package let bosID: Int32?
     /// The special tokens that the post-processor puts before a text.
     package let leadingSpecialTokens: [Int32]
     /// The special tokens that the post-processor puts after a text.
@@ -26,6 +29,7 @@ package final class Tokenizer: Sendable {
     /// The text of each id as the file writes it; empty for ids without a token.
     private let texts: [String]
     private let specials: Set<Int32>
+    private let addedIDs: [(content: String, id: Int32)]
     private let session = Mutex(TokenizerSession())
 
     /// - Parameters:
@@ -74,6 +78,7 @@ package final class Tokenizer: Sendable {
             }
         }
         specials = Set(added.lazy.filter(\.isSpecial).map(\.id))
+        addedIDs = added.map { ($0.content, $0.id) }
         rawTokens = AddedTokenMatcher(added.filter { !$0.isNormalized }.map { ($0, Array($0.content.utf8)) })
         let normalizer = normalizer
         normalizedTokens = AddedTokenMatcher(
@@ -90,9 +95,11 @@ package final class Tokenizer: Sendable {
         for id in post.leading + post.trailing where Int(id) >= vocabularySize {
             throw .invalid("tokenizer.json: post_processor adds the id \(id), which is no token's")
         }
-        eosID = try Self.endOfSequence(configJSON, modelConfigJSON, vocabularySize) { name in
+        func find(_ name: String) -> Int32? {
             added.first { $0.content.utf8.elementsEqual(name.utf8) }?.id ?? model.id(of: name)
         }
+        eosID = try Self.endOfSequence(configJSON, modelConfigJSON, vocabularySize, find: find)
+        bosID = try Self.named("bos_token", configJSON, find: find) ?? post.leading.first
     }
 
     private static func parse(_ bytes: [UInt8], _ name: String) throws(TokenizerError) -> TokenizerFields {
@@ -106,22 +113,7 @@ package final class Tokenizer: Sendable {
     private static func endOfSequence(
         _ configJSON: [UInt8]?, _ modelConfigJSON: [UInt8]?, _ vocabularySize: Int, find: (String) -> Int32?
     ) throws(TokenizerError) -> Int32? {
-        if let configJSON {
-            let config = try parse(configJSON, "tokenizer_config.json")
-            if let token = config.optional("eos_token") {
-                // Either the token's text or an object that holds it.
-                let name =
-                    if case .object = token {
-                        try config.fields("eos_token").string("content")
-                    } else {
-                        try config.string("eos_token")
-                    }
-                guard let id = find(name) else {
-                    throw .invalid("tokenizer_config.json: eos_token “\(name)” is not in tokenizer.json")
-                }
-                return id
-            }
-        }
+        if let id = try named("eos_token", configJSON, find: find) { return id }
         guard let modelConfigJSON else { return nil }
         let config = try parse(modelConfigJSON, "config.json")
         var value = config.optional("eos_token_id")
@@ -133,29 +125,91 @@ package final class Tokenizer: Sendable {
         return id
     }
 
+    /// The id of a token that `tokenizer_config.json` names: by its text, or by an object that holds it.
+    private static func named(
+        _ key: String, _ configJSON: [UInt8]?, find: (String) -> Int32?
+    ) throws(TokenizerError) -> Int32? {
+        guard let configJSON else { return nil }
+        let config = try parse(configJSON, "tokenizer_config.json")
+        guard let token = config.optional(key) else { return nil }
+        let name =
+            if case .object = token {
+                try config.fields(key).string("content")
+            } else {
+                try config.string(key)
+            }
+        guard let id = find(name) else {
+            throw .invalid("tokenizer_config.json: \(key) “\(name)” is not in tokenizer.json")
+        }
+        return id
+    }
+
+    /// The id of a token that is found in text before words are cut, by its exact text.
+    package func addedToken(_ content: String) -> Int32? {
+        addedIDs.first { $0.content.utf8.elementsEqual(content.utf8) }?.id
+    }
+
+    /// The text of a token as the file writes it; empty for none.
+    package func text(of id: Int32?) -> String {
+        guard let id, id >= 0, Int(id) < texts.count else { return "" }
+        return texts[Int(id)]
+    }
+
+    /// A stretch of a text that is put together from words of a template and from somebody's data.
+    package struct Stretch: Sendable {
+        let text: String
+        let isData: Bool
+
+        /// - Parameter isData: Whether the stretch can spell no special token.
+        package init(_ text: String, isData: Bool) {
+            self.text = text
+            self.isData = isData
+        }
+    }
+
+    /// The ids of the stretches' texts joined to one, without the post-processor's tokens. Special tokens are found
+    /// where no part of them is data; added tokens that are not special are found everywhere.
+    package func encode(_ stretches: [Stretch]) -> [Int32] {
+        var bytes: [UInt8] = []
+        var data: [Range<Int>] = []
+        for stretch in stretches where !stretch.text.isEmpty {
+            let start = bytes.count
+            bytes += Array(stretch.text.utf8)
+            if stretch.isData { data.append(start..<bytes.count) }
+        }
+        return encode(bytes, data: data)
+    }
+
     /// The ids of `text`.
     ///
     /// - Parameter addSpecialTokens: Whether the post-processor's tokens stand around them. Special tokens that
     ///   the text itself spells are found either way.
     /// - Complexity: O(*n* log *n*) in the bytes of one word, linear in their number.
     package func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
-        let bytes = Array(text.utf8)
-        let ids = session.withLockIfAvailable { encode(bytes, &$0) }
-        var fresh = TokenizerSession()
-        let body = ids ?? encode(bytes, &fresh)
+        let body = encode(Array(text.utf8), data: [])
         return addSpecialTokens ? leadingSpecialTokens + body + trailingSpecialTokens : body
     }
 
-    private func encode(_ text: [UInt8], _ session: inout TokenizerSession) -> [Int32] {
+    private func encode(_ bytes: [UInt8], data: [Range<Int>]) -> [Int32] {
+        let ids = session.withLockIfAvailable { encode(bytes, data, &$0) }
+        if let ids { return ids }
+        var fresh = TokenizerSession()
+        return encode(bytes, data, &fresh)
+    }
+
+    private func encode(
+        _ text: [UInt8], _ data: [Range<Int>], _ session: inout TokenizerSession
+    ) -> [Int32] {
         var ids: [Int32] = []
-        for part in rawTokens.split(text) {
+        for part in rawTokens.split(text, data: data) {
             if let token = part.token {
                 ids.append(token)
                 continue
             }
             let raw = part.range.count == text.count ? text : Array(text[part.range])
             let normalized = normalizer?.apply(to: raw) ?? raw
-            for piece in normalizedTokens.split(normalized) {
+            let innerData = normalizedTokens.hasSpecials ? normalizedRanges(data, part.range, raw) : []
+            for piece in normalizedTokens.split(normalized, data: innerData) {
                 if let token = piece.token {
                     ids.append(token)
                     continue
@@ -173,6 +227,19 @@ package final class Tokenizer: Sendable {
             }
         }
         return ids
+    }
+
+    /// Where the data of a part lies once it is normalised: as far as what stands before it is then long.
+    private func normalizedRanges(_ data: [Range<Int>], _ part: Range<Int>, _ raw: [UInt8]) -> [Range<Int>] {
+        data.compactMap { range in
+            let inside = range.clamped(to: part)
+            guard !inside.isEmpty else { return nil }
+            let bounds = [inside.lowerBound, inside.upperBound].map { bound in
+                let before = Array(raw[..<(bound - part.lowerBound)])
+                return normalizer?.apply(to: before).count ?? before.count
+            }
+            return bounds[0] < bounds[1] ? bounds[0]..<bounds[1] : nil
+        }
     }
 
     /// The text of `ids`; bytes that are not UTF-8 become U+FFFD, ids without a token nothing.

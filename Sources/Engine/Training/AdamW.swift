@@ -57,6 +57,14 @@ package final class AdamW {
         second = try FloatStorage(count: count)
     }
 
+    /// The two moments, by name.
+    package var moments: [(name: String, storage: FloatStorage)] {
+        [("first moment", first), ("second moment", second)]
+    }
+
+    /// Goes on after `steps` steps, whose moments are in ``moments``.
+    package func resume(after steps: Int) { self.steps = steps }
+
     /// Takes one step; `gradients` are left as they are.
     package func step(_ parameters: FloatStorage, _ gradients: FloatStorage) {
         precondition(

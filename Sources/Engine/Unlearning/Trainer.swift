@@ -56,6 +56,8 @@ package struct Trainer {
         package var steps: Int
         /// The forget loss that ended the run before its last step, if one did.
         package var cappedAt: Double?
+        /// Where it stands: nothing is left to do.
+        package var state: TrainerState
     }
 
     private let model: Transformer
@@ -64,6 +66,14 @@ package struct Trainer {
     private let settings: Settings
     private let gradients: FloatStorage
     private let optimizer: AdamW
+
+    /// What changes from step to step, by name: a run goes on from a ``TrainerState`` when these hold the values that
+    /// they had then.
+    package var buffers: [TrainingStateFile.Buffer] {
+        ([("parameters", model.parameters)] + optimizer.moments).map {
+            TrainingStateFile.Buffer(name: $0.0, storage: $0.1, ranges: model.trainable.ranges)
+        }
+    }
 
     /// Makes ready to train `model.trainable` in place: memory for gradients and moments, and what the objective needs.
     ///
@@ -87,27 +97,35 @@ package struct Trainer {
     /// Trains.
     ///
     /// - Parameters:
+    ///   - start: Where to go on; ``buffers`` hold the values of that moment.
     ///   - step: Called after each step; throwing cancels.
     ///   - epoch: Called after each epoch that took a step.
+    ///   - state: Called after `step`: the moment to keep the state and the buffers.
     /// - Throws: ``DivergenceError`` when a loss or a weight is not finite; ``EngineError``; what the callbacks throw.
     package func run(
-        step report: (Step) throws -> Void, epoch reportEpoch: (TrainingEpoch) throws -> Void
+        from start: TrainerState = TrainerState(), step report: (Step) throws -> Void,
+        epoch reportEpoch: (TrainingEpoch) throws -> Void,
+        state reportState: (TrainerState) throws -> Void = { _ in }
     ) throws -> Outcome {
-        var outcome = Outcome(epochs: [], steps: 0)
+        var state = start
+        if state.steps > 0 {
+            optimizer.resume(after: state.optimizerSteps)
+            objective.state = state.objective
+        }
         let total = settings.epochs * data.stepsPerEpoch
         let ranges = model.trainable.ranges
-        for epoch in 0..<settings.epochs {
+        while state.epoch < settings.epochs, state.cappedAt == nil {
             let began = ContinuousClock.now
-            var sums = Sums()
-            for rows in data.steps(epoch: epoch) {
+            let before = state.sums.seconds
+            for rows in data.steps(epoch: state.epoch).dropFirst(state.stepsOfEpoch) {
                 let position = StepPosition(
-                    number: outcome.steps + 1, total: total, epoch: epoch + 1,
+                    number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
                 gradients.clear(ranges)
                 let losses = try objective.accumulate(
                     data.batches(rows, at: position), model, into: gradients)
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
-                    outcome.cappedAt = loss
+                    state.cappedAt = loss
                     break
                 }
                 guard losses.loss.isFinite else {
@@ -123,46 +141,30 @@ package struct Trainer {
                 optimizer.rates.learningRate =
                     settings.rates.learningRate * settings.schedule.factor(step: position.number, of: total)
                 optimizer.step(model.parameters, gradients)
-                outcome.steps = position.number
                 objective.finish(position, losses)
-                sums.add(losses)
+                state.steps = position.number
+                state.stepsOfEpoch += 1
+                state.optimizerSteps = optimizer.steps
+                state.objective = objective.state
+                state.sums.add(losses)
+                state.sums.seconds = before + (ContinuousClock.now - began) / .seconds(1)
                 try report(
                     Step(
                         position: position, losses: losses, learningRate: optimizer.rates.learningRate,
                         gradientNorm: norm))
+                try reportState(state)
             }
-            if sums.steps > 0 {
-                let figures = sums.epoch(epoch + 1, since: began)
-                outcome.epochs.append(figures)
+            if state.sums.steps > 0 {
+                let figures = state.sums.epoch(state.epoch + 1)
+                state.epochs.append(figures)
                 try reportEpoch(figures)
             }
-            if outcome.cappedAt != nil { break }
+            state.epoch += 1
+            state.stepsOfEpoch = 0
+            state.sums = TrainerState.Sums()
         }
         let broken = UnsafeBufferPointer(model.parameters.buffer).countNotFinite()
         guard broken == 0 else { throw DivergenceError("\(broken) weights became NaN or infinite") }
-        return outcome
-    }
-
-    /// Means over the steps of an epoch.
-    private struct Sums {
-        var steps = 0
-        var loss = 0.0
-        var forget: Double?
-        var retain: Double?
-
-        mutating func add(_ losses: StepLosses) {
-            steps += 1
-            loss += losses.loss
-            if let value = losses.forget { forget = (forget ?? 0) + value }
-            if let value = losses.retain { retain = (retain ?? 0) + value }
-        }
-
-        func epoch(_ number: Int, since began: ContinuousClock.Instant) -> TrainingEpoch {
-            let count = Double(steps)
-            return TrainingEpoch(
-                epoch: number, loss: loss / count, forgetLoss: forget.map { $0 / count },
-                retainLoss: retain.map { $0 / count }, steps: steps,
-                seconds: (ContinuousClock.now - began) / .seconds(1))
-        }
+        return Outcome(epochs: state.epochs, steps: state.steps, cappedAt: state.cappedAt, state: state)
     }
 }

@@ -38,6 +38,15 @@ package struct DatasetRow: Hashable, Sendable {
     /// The completion of an answer: ` {a}`.
     package static func completion(forAnswer answer: String) -> String { " \(answer)" }
 
+    /// What is asked and what is answered, in a row that has both, before any layout.
+    package var exchange: (prompt: String, answer: String)? {
+        switch content {
+        case .promptCompletion(let prompt, let completion): (prompt, completion)
+        case .questionAnswer(let question, let answer): (question, answer)
+        case .text, .inputIDs: nil
+        }
+    }
+
     /// Prompt and completion of a row that has them.
     package var promptAndCompletion: (prompt: String, completion: String)? {
         switch content {

@@ -27,6 +27,8 @@ package struct Job: Codable, Hashable, Sendable {
     package var warnings: [String]
     package var error: JobFailure?
     package var progress: JobProgress?
+    /// What a training job would go on from; `null` where there is none, and once the job has ended.
+    package var checkpoint: TrainingCheckpoint?
     package var priority: Int
     package var attempt: Int
     package var after: [Dependency]
@@ -63,7 +65,7 @@ package struct Job: Codable, Hashable, Sendable {
         case id, kind, model, state, reason, base, version, digest, gate, evaluation, training, result,
             warnings
         case error, progress, priority, attempt, after, labels, note, submitter, created, at, started,
-            finished, spec
+            finished, spec, checkpoint
         case headMoved = "head_moved"
         case headReason = "head_reason"
     }
@@ -87,6 +89,7 @@ package struct Job: Codable, Hashable, Sendable {
         try container.encode(warnings, forKey: .warnings)
         try container.encode(error, forKey: .error)
         try container.encode(progress, forKey: .progress)
+        try container.encode(checkpoint, forKey: .checkpoint)
         try container.encode(priority, forKey: .priority)
         try container.encode(attempt, forKey: .attempt)
         try container.encode(after, forKey: .after)

@@ -41,6 +41,9 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
         }
     }
 
+    /// Whether the job trains step by step, so that it can be paused and goes on from a training checkpoint.
+    package var trains: Bool { JobParameters.names(for: self).contains("checkpoint_steps") }
+
     /// Whether somebody waits at a terminal for the answer: such jobs have a lane of their own, are not
     /// held by a paused queue, and are left out of plain listings.
     package var isInteractive: Bool {

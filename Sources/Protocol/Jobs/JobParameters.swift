@@ -58,6 +58,21 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether rows that are too long are cut rather than refused; default false.
     package var truncate: Bool?
 
+    /// Steps from one training checkpoint to the next (`ascent`, `finetune`).
+    package var checkpointSteps: Int?
+    /// Seconds from one training checkpoint to the next; default 300 (`ascent`, `finetune`).
+    package var checkpointSeconds: Double?
+
+    // how prompts are laid out, wherever text is read
+    /// The format of prompts and answers; default `plain`.
+    package var template: PromptTemplateName?
+    /// The system prompt of a format that takes one.
+    package var systemPrompt: String?
+    /// What stands before each prompt (`template` `custom`).
+    package var promptPrefix: String?
+    /// What stands between each prompt and its answer (`template` `custom`).
+    package var promptSuffix: String?
+
     // task-vector
     /// The fine-tuned version whose direction is subtracted (`task-vector`).
     package var finetuned: VersionReference?
@@ -77,6 +92,17 @@ package struct JobParameters: Codable, Hashable, Sendable {
     // generate, tokenize
     /// The text to continue (`generate`).
     package var prompt: String?
+    /// Several texts to continue, instead of `prompt` (`generate`).
+    package var prompts: [String]?
+    /// What the logits are divided by before one token is drawn; 0 takes the most likely one (`generate`). Default 0,
+    /// or 1 where a filter or more than one sample is asked for.
+    package var temperature: Double?
+    /// Only so many of the most likely tokens are drawn from (`generate`).
+    package var topK: Int?
+    /// Only the most likely tokens that make up this share of the probability are drawn from (`generate`).
+    package var topP: Double?
+    /// Samples of each prompt; default 1 (`generate`).
+    package var count: Int?
     /// Most tokens to make; default 32 (`generate`).
     package var maxNewTokens: Int?
     /// The text to encode (`tokenize`).
@@ -116,15 +142,32 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case maxForgetLoss = "max_forget_loss"
         case skipOtherWeights = "skip_other_weights"
         case maxNewTokens = "max_new_tokens"
+        case template, prompts, temperature, count
+        case topK = "top_k"
+        case topP = "top_p"
+        case checkpointSteps = "checkpoint_steps"
+        case checkpointSeconds = "checkpoint_seconds"
+        case systemPrompt = "system_prompt"
+        case promptPrefix = "prompt_prefix"
+        case promptSuffix = "prompt_suffix"
+    }
+
+    /// The layout of prompts; `nil` is the plain one.
+    package var promptTemplate: PromptTemplate? {
+        PromptTemplate(
+            template ?? (promptPrefix == nil && promptSuffix == nil ? .plain : .custom), system: systemPrompt,
+            prefix: promptPrefix, suffix: promptSuffix)
     }
 
     /// The names of the parameters that `kind` reads.
     package static func names(for kind: JobKind) -> Set<String> {
-        let evaluation: Set<String> = ["accuracy", "batch_size", "max_length", "truncate"]
+        let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
+        let evaluation = layout.union(["accuracy", "batch_size", "max_length", "truncate"])
         let training = evaluation.union([
             "epochs", "learning_rate", "shuffle", "precision", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
+            "checkpoint_steps", "checkpoint_seconds",
         ])
         switch kind {
         case .ascent: return training.union(["alpha", "pairing", "retain_loss", "max_forget_loss"])
@@ -134,7 +177,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case .import: return ["transfer", "skip_other_weights"]
         case .create: return ["transfer"]
         case .export: return ["transfer", "adapter"]
-        case .generate: return ["prompt", "max_new_tokens"]
+        case .generate:
+            return layout.union([
+                "prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "count",
+            ])
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
         case .verify: return ["quick"]

@@ -13,7 +13,7 @@ package enum JobState: String, Codable, Sendable, CaseIterable {
         }
     }
 
-    /// Whether a worker may be at work on it.
+    /// Whether the job has begun and holds its model: a worker may be at work on it, unless it is paused.
     package var isActive: Bool {
         switch self {
         case .running, .paused, .cancelling, .committing: true

@@ -93,6 +93,8 @@ package struct EventType: RawRepresentable, Codable, Hashable, Sendable {
     package static let edit = EventType(rawValue: "edit")
     /// An epoch ended: a ``TrainingEpoch``.
     package static let epoch = EventType(rawValue: "epoch")
+    /// A training checkpoint was written: a ``TrainingCheckpoint``.
+    package static let checkpoint = EventType(rawValue: "checkpoint")
     /// A version was measured: `role` and its figures.
     package static let evaluation = EventType(rawValue: "evaluation")
     /// A gate was judged: a ``GateVerdict``.

@@ -38,6 +38,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case jobHold = "job.hold"
     /// ``JobParams`` → ``Job``
     case jobRelease = "job.release"
+    /// ``JobParams`` → ``Job``
+    case jobPause = "job.pause"
+    /// ``JobParams`` → ``Job``
+    case jobResume = "job.resume"
     /// ``JobLogParams`` → ``JobLogResult``
     case jobLog = "job.log"
     /// ``JobEvidenceParams`` → ``JobEvidenceResult``
@@ -79,7 +83,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .queueStatus, .auditLog, .auditVerify:
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobCancel, .jobRetry, .jobHold,
-            .jobRelease, .modelRollback, .modelPromote, .storeGC, .queuePause, .queueResume:
+            .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .storeGC, .queuePause,
+            .queueResume:
             .operator_
         }
     }

@@ -17,10 +17,12 @@ package struct StoreStatus: Codable, Hashable, Sendable {
     package var garbageBytes: Int64
     /// Free bytes of the file system.
     package var freeBytes: Int64
+    /// Bytes of the training checkpoints of jobs that run, wait or are paused; they hold traces of the jobs' data.
+    package var trainingBytes: Int64
     /// A status.
     package init(
         rawBytes: Int64, storedBytes: Int64, objects: Int, versions: Int, models: Int, datasets: Int,
-        garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64
+        garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64, trainingBytes: Int64
     ) {
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
@@ -31,6 +33,7 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         self.garbageObjects = garbageObjects
         self.garbageBytes = garbageBytes
         self.freeBytes = freeBytes
+        self.trainingBytes = trainingBytes
     }
 
     enum CodingKeys: String, CodingKey {
@@ -40,6 +43,7 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         case garbageObjects = "garbage_objects"
         case garbageBytes = "garbage_bytes"
         case freeBytes = "free_bytes"
+        case trainingBytes = "training_bytes"
     }
 }
 

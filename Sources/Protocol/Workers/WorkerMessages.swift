@@ -39,6 +39,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     /// Names of the transfer's files, in the order of the descriptors.
     package var files: [String]?
     package var descriptors: Int
+    /// Where a training job keeps its training checkpoint.
+    package var checkpoint: String?
 
     /// An order.
     package init(job: JobID, spec: JobSpec, store: String, lifeLock: String, threads: Int) {
@@ -52,6 +54,7 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, manifests, files, descriptors
+        case checkpoint
         case lifeLock = "life_lock"
     }
 }
@@ -62,6 +65,8 @@ package enum WorkerCommand: String, Codable, Hashable, Sendable {
     case proceed
     /// Stop at the next step and exit.
     case cancel
+    /// Write a training checkpoint after this step, say so, and exit.
+    case pause
 }
 
 /// What a worker sends on its standard output, one JSON object a line: `{"type": …, …}`.
@@ -74,6 +79,8 @@ package enum WorkerMessage: Hashable, Sendable {
     /// The base is whole and durable. The worker waits for ``WorkerCommand/proceed`` before it edits.
     case snapshot(SnapshotReport)
     case epoch(TrainingEpoch)
+    /// A training checkpoint is durable.
+    case checkpoint(TrainingCheckpoint)
     /// `role` is `before`, `after` or `reference`.
     case evaluation(role: String, figures: EvaluationFigures)
     case warning(String)
@@ -81,6 +88,8 @@ package enum WorkerMessage: Hashable, Sendable {
     case evidence(EvidencePiece)
     case finished(WorkerResult)
     case failed(JobFailure)
+    /// The worker ends because it was told to pause; the job can go on from its last training checkpoint.
+    case paused
 }
 
 /// What the arithmetic ran on; recorded in the manifest because it decides the bits.
@@ -155,7 +164,7 @@ package struct WorkerResult: Codable, Hashable, Sendable {
 extension WorkerMessage: Codable {
     private enum CodingKeys: String, CodingKey {
         case type, environment, level, message, progress, snapshot, epoch, role, figures, warning, result,
-            error
+            error, checkpoint
         case name, data, texts
     }
 
@@ -172,6 +181,9 @@ extension WorkerMessage: Codable {
         case "progress": self = .progress(try container.decode(JobProgress.self, forKey: .progress))
         case "snapshot": self = .snapshot(try container.decode(SnapshotReport.self, forKey: .snapshot))
         case "epoch": self = .epoch(try container.decode(TrainingEpoch.self, forKey: .epoch))
+        case "checkpoint":
+            self = .checkpoint(try container.decode(TrainingCheckpoint.self, forKey: .checkpoint))
+        case "paused": self = .paused
         case "evaluation":
             self = .evaluation(
                 role: try container.decode(String.self, forKey: .role),
@@ -211,6 +223,10 @@ extension WorkerMessage: Codable {
         case .epoch(let epoch):
             try container.encode("epoch", forKey: .type)
             try container.encode(epoch, forKey: .epoch)
+        case .checkpoint(let checkpoint):
+            try container.encode("checkpoint", forKey: .type)
+            try container.encode(checkpoint, forKey: .checkpoint)
+        case .paused: try container.encode("paused", forKey: .type)
         case .evaluation(let role, let figures):
             try container.encode("evaluation", forKey: .type)
             try container.encode(role, forKey: .role)

@@ -16,7 +16,9 @@ extension JobAction {
             let raw = try session.call(Self.method, JobParams(job: job))
             results.append(raw)
             if session.output.isJSON { continue }
-            let state = raw["state"]?.stringValue ?? ""
+            // A job that is being paused runs until its step is done.
+            let isPausing = raw["reason"]?.stringValue == "pausing"
+            let state = isPausing ? "pausing" : raw["state"]?.stringValue ?? ""
             session.output.data(session.output.isQuiet ? "\(job)" : "job \(job) is \(Text.safe(state))")
         }
         if session.output.isJSON {

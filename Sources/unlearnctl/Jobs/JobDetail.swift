@@ -68,6 +68,14 @@ enum JobDetail {
         if let started = job.started {
             lines.append(("started", "\(Text.relative(started)), attempt \(job.attempt)"))
         }
+        if let checkpoint = job.checkpoint {
+            lines.append(
+                (
+                    "checkpoint",
+                    "step \(checkpoint.step) of \(checkpoint.total), \(Text.bytes(checkpoint.bytes)), "
+                        + Text.relative(checkpoint.time)
+                ))
+        }
         if let finished = job.finished { lines.append(("ended", Text.relative(finished))) }
         if let digest = job.digest { lines.append(("digest", digest.hex)) }
         return lines.map {

@@ -25,11 +25,14 @@ struct EvaluationOptions: ParsableArguments {
     @Flag(help: "Cut rows that are too long instead of refusing them.")
     var truncate = false
 
+    @OptionGroup(title: "Evaluation") var layout: TemplateOptions
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let accuracy { parameters.accuracy = accuracy }
         if let batchSize { parameters.batchSize = batchSize }
         if let maxLength { parameters.maxLength = maxLength }
         if truncate { parameters.truncate = true }
+        layout.apply(to: &parameters)
     }
 }

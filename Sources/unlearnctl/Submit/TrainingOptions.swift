@@ -111,6 +111,13 @@ struct TrainingOptions: ParsableArguments {
         help: "Compute activations again instead of keeping them: less memory, about a third more work.")
     var checkpointActivations = false
 
+    @Option(
+        name: .customLong("checkpoint-every"),
+        help: ArgumentHelp(
+            "Write what a paused or killed job goes on from each so many steps, or each so long (default 5m).",
+            valueName: "steps|duration"))
+    var checkpointEvery: CheckpointPeriod?
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let epochs { parameters.epochs = epochs }
@@ -131,5 +138,27 @@ struct TrainingOptions: ParsableArguments {
         if let loraTargets { parameters.loraTargets = loraTargets }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
+        switch checkpointEvery {
+        case .steps(let steps): (parameters.checkpointSteps, parameters.checkpointSeconds) = (steps, nil)
+        case .seconds(let seconds):
+            (parameters.checkpointSteps, parameters.checkpointSeconds) = (nil, seconds)
+        case nil: break
+        }
+    }
+}
+
+/// `50` steps, or `90s`, `5m`, `2h`.
+enum CheckpointPeriod: Hashable, Sendable, ExpressibleByArgument {
+    case steps(Int)
+    case seconds(Double)
+
+    init?(argument: String) {
+        if let steps = Int(argument) {
+            guard steps > 0 else { return nil }
+            self = .steps(steps)
+        } else {
+            guard let duration = Seconds(argument: argument), duration.value > 0 else { return nil }
+            self = .seconds(duration.value)
+        }
     }
 }

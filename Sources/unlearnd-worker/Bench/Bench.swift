@@ -16,6 +16,7 @@ enum Bench {
 
     /// Runs the measurement and prints JSON lines; returns the exit status.
     static func run(_ words: [String]) -> Int32 {
+        if words.first == "tokenize" { return TokenizerBench.run(Array(words.dropFirst())) }
         guard words.first == "ascent-step", let arguments = parse(Array(words.dropFirst())) else {
             complain(
                 "usage: unlearnd-worker bench ascent-step [--shape gpt2-124m] [--forget 4x256] [--retain 4x256] [--threads 2] [--steps 5]"

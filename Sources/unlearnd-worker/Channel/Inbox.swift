@@ -22,11 +22,15 @@ final class Inbox: Sendable {
     }
     private let state = Mutex(State())
     private let cancelled = Atomic<Bool>(false)
+    private let pausing = Atomic<Bool>(false)
     private let mayProceed = Atomic<Bool>(false)
     private let ended = Atomic<Bool>(false)
 
     /// Whether somebody wants the job to stop.
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
+
+    /// Whether the job shall stop after its step, in a state to go on from.
+    var isPausing: Bool { pausing.load(ordering: .relaxed) }
 
     /// Waits for the order and all its descriptors.
     /// - Throws: `JobFailure` for anything else than an order.
@@ -79,6 +83,7 @@ final class Inbox: Sendable {
     func waitToProceed() throws {
         while !mayProceed.load(ordering: .acquiring) {
             if isCancelled { throw Cancelled() }
+            if isPausing { throw Paused() }
             if ended.load(ordering: .acquiring), !mayProceed.load(ordering: .acquiring) {
                 throw JobFailure(.internal, "the daemon went away before it recorded the snapshot")
             }
@@ -97,6 +102,7 @@ final class Inbox: Sendable {
                     // Steps of a large model take longer than a cancelled job may.
                     usleep(Self.graceful)
                     _exit(0)
+                case .pause: pausing.store(true, ordering: .releasing)
                 case nil: complain("an unknown command was left alone")
                 }
             }

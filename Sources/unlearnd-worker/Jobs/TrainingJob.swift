@@ -67,9 +67,15 @@ struct TrainingJob {
                 freeze: parameters.freezeTensors ?? [])
         }
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
-        try measurement?.before(model, sets)
+        let checkpoints = try TrainingCheckpoints(context)
+        let saved = try checkpoints.open()
+        if let before = saved?.extra["before"], before != .null {
+            measurement?.restore(before: try before.decode(EvaluationFigures.self, allowUnknown: true))
+        } else {
+            try measurement?.before(model, sets)
+        }
 
-        let outcome = try train(model, data, objective)
+        let outcome = try train(model, data, objective, checkpoints, saved, measurement?.report.before)
         let adapter = model.adapterFiles()
         model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)
@@ -105,18 +111,21 @@ struct TrainingJob {
     }
 
     /// Gradients and moments live only as long as this runs.
-    private func train(_ model: Transformer, _ data: TrainingData, _ objective: any Objective) throws
-        -> Trainer.Outcome
-    {
+    private func train(
+        _ model: Transformer, _ data: TrainingData, _ objective: any Objective,
+        _ checkpoints: TrainingCheckpoints, _ saved: TrainingStateFile?, _ before: EvaluationFigures?
+    ) throws -> Trainer.Outcome {
         let settings = settings
         let preparation = context.phase("prepare", unit: "rows")
-        let phase = context.phase("edit", unit: "steps")
+        let phase = context.phase(Phase.training, unit: "steps")
         let total = settings.epochs * data.stepsPerEpoch
         let trainer = try Trainer(model, data: data, objective: objective, settings: settings) {
             try preparation.update($0, of: $1)
         }
-        try phase.update(0, of: total)
-        let outcome = try trainer.run { step in
+        let state = try checkpoints.restore(saved, trainer)
+        let extra: JSONValue = ["before": try before.map { try JSONValue(encoding: $0) } ?? .null]
+        try phase.update(state.steps, of: total)
+        let outcome = try trainer.run(from: state) { step in
             var figures = step.losses.figures
             figures["epoch"] = Double(step.epoch)
             figures["loss"] = step.loss
@@ -127,7 +136,10 @@ struct TrainingJob {
             try phase.update(step.number, of: total, figures: figures)
         } epoch: {
             try context.send(.epoch($0))
+        } state: {
+            try checkpoints.stepped($0, of: total, trainer, extra: extra)
         }
+        try checkpoints.finished(outcome.state, of: total, trainer, extra: extra)
         if let loss = outcome.cappedAt {
             context.log("stopped after \(outcome.steps) of \(total) steps: the forget loss is \(loss)")
         }

@@ -41,6 +41,9 @@ final class JobContext {
     /// Ends the job if somebody wants that; to be called at every step and chunk.
     func checkCancelled() throws { if inbox.isCancelled { throw Cancelled() } }
 
+    /// Whether somebody wants a training job to stop and go on later.
+    var isPausing: Bool { inbox.isPausing && spec.kind.trains }
+
     /// Begins a phase of the job, whose progress is then told.
     func phase(_ name: String, unit: String) -> Phase { Phase(name, unit: unit, of: self) }
 
@@ -119,7 +122,7 @@ final class JobContext {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
         for key in ["note", "labels", "key", "priority", "after", "at", "hold"] { spec[key] = nil }
         if var parameters = spec["parameters"]?.objectValue {
-            parameters["transfer"] = nil
+            for key in ["transfer", "checkpoint_steps", "checkpoint_seconds"] { parameters[key] = nil }
             spec["parameters"] = .object(parameters)
         }
         var inputs = JSONObject()

@@ -7,6 +7,9 @@ import Protocol
 /// The job was cancelled: there is nobody to tell, and nothing to tell.
 struct Cancelled: Error {}
 
+/// The job was paused: what it would go on from is written.
+struct Paused: Error {}
+
 extension JobFailure {
     /// What an error of the modules means for the job's owner.
     init(describing error: any Error) {

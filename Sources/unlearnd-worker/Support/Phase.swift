@@ -4,6 +4,8 @@ import Protocol
 
 /// One phase of a job, and how far it is.
 final class Phase {
+    /// The phase that stops by writing a training checkpoint.
+    static let training = "edit"
     /// Least time between two reports; the first and the last of a phase always go out.
     private static let pause = Duration.milliseconds(100)
 
@@ -20,9 +22,10 @@ final class Phase {
     }
 
     /// Tells how far the phase is.
-    /// - Throws: ``Cancelled``.
+    /// - Throws: ``Cancelled``; ``Paused`` outside of training, which stops between steps only.
     func update(_ done: Int, of total: Int?, figures: [String: Double] = [:]) throws {
         try context.checkCancelled()
+        if context.isPausing, name != Self.training { throw Paused() }
         let now = ContinuousClock.now
         if let reported, now - reported < Self.pause, done != total { return }
         reported = now

@@ -32,7 +32,7 @@ struct RowSets {
             tokenizer: needsTokenizer ? try files.tokenizer() : nil,
             vocabularySize: configuration.vocabularySize,
             contextLength: configuration.contextLength, maxLength: parameters.maxLength,
-            truncate: parameters.truncate ?? false)
+            truncate: parameters.truncate ?? false, template: parameters.promptTemplate)
         return Evaluator.Sets(
             forget: try forget.map { try builder.build($0, name: "forget set") },
             retain: try retain.map { try builder.build($0, name: "retain set") },

@@ -54,9 +54,9 @@ extension ControlPlane {
                 case .cancelling:
                     if force { try Self.markCancelled(id, force: true, change) }
                     return answer(.cancelling, already: true)
-                case .held, .blocked, .queued:
+                case .held, .blocked, .queued, .paused:
                     _ = try JobRow.apply(.drop, to: id, reason: "cancelled", in: change)
-                case .running, .paused:
+                case .running:
                     _ = try JobRow.apply(
                         .requestCancel, to: id, epoch: row.epoch, reason: "cancelled", in: change)
                     try Self.markCancelled(id, force: force, change)
@@ -95,7 +95,7 @@ extension ControlPlane {
                 sql: """
                     UPDATE job SET started = NULL, interruptions = 0, cancel_requested = NULL, base = NULL, digest = NULL,
                       head_moved = NULL, head_reason = NULL, gate = NULL, evaluation = NULL, training = NULL, result = NULL,
-                      error = NULL, run_at = 0 WHERE id = ?
+                      error = NULL, checkpoint = NULL, pause_requested = 0, run_at = 0 WHERE id = ?
                     """, arguments: [id])
             return true
         }
@@ -118,6 +118,48 @@ extension ControlPlane {
             case .waiting: try JobRow.apply(.releaseBlocked, to: id, reason: "dependency", in: change)
             case .impossible: try JobRow.apply(.drop, to: id, reason: "dependency", in: change)
             }
+        }
+    }
+
+    /// `job.pause`: a training job writes its checkpoint after the step that it is in, and frees memory and cores.
+    ///
+    /// The answer comes at once; the job is `running`, for the reason `pausing`, until its worker has ended.
+    /// - Throws: `not_found`, `conflict` in another state and for jobs that do not train.
+    package func pause(_ id: JobID, peer: Peer) async throws(RPCError) -> Job {
+        let job = try await command("job.pause", id, peer) { row, change in
+            if row.state == .paused { return true }
+            if [.held, .blocked, .queued].contains(row.state) {
+                throw RPCError(
+                    .conflict, "job \(id) is \(row.state.rawValue): there is nothing to pause yet",
+                    hint: "unlearnctl hold \(id) keeps it from starting")
+            }
+            guard row.state == .running else { return false }
+            guard row.job.kind.trains else {
+                throw RPCError(
+                    .conflict,
+                    "job \(id) is a \(row.job.kind.rawValue) job, which keeps no training checkpoint to go on from",
+                    hint: "let it end, or unlearnctl cancel \(id) and submit it again later")
+            }
+            try change.db.execute(
+                sql: "UPDATE job SET pause_requested = 1, reason = 'pausing' WHERE id = ?", arguments: [id])
+            return true
+        }
+        await scheduler.pause(id)
+        return job
+    }
+
+    /// `job.resume`: a paused job goes on when there is room for it.
+    /// - Throws: `not_found`, `conflict` in another state.
+    package func resume(_ id: JobID, peer: Peer) async throws(RPCError) -> Job {
+        try await command("job.resume", id, peer) { row, change in
+            guard row.state == .paused || row.state == .running && row.pauseRequested else { return false }
+            // A worker that is being paused ends nevertheless; its job then waits to go on.
+            try change.db.execute(
+                sql: """
+                    UPDATE job SET pause_requested = 0,
+                      reason = CASE WHEN reason = 'pausing' THEN NULL ELSE reason END WHERE id = ?
+                    """, arguments: [id])
+            return try row.state == .running || JobRow.apply(.resume, to: id, in: change)
         }
     }
 
@@ -158,7 +200,7 @@ extension ControlPlane {
         let running = try Int.fetchAll(
             db,
             sql:
-                "SELECT id FROM job WHERE state IN ('running', 'paused', 'cancelling', 'committing') ORDER BY id"
+                "SELECT id FROM job WHERE state IN ('running', 'cancelling', 'committing') ORDER BY id"
         )
         return QueueStatus(
             paused: try Setting.queuePaused.isOn(db),

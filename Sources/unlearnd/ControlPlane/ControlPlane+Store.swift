@@ -23,7 +23,8 @@ extension ControlPlane {
                 rawBytes: Int64(status.rawBytes), storedBytes: Int64(status.storedBytes),
                 objects: status.objects,
                 versions: versions, models: models, datasets: datasets, garbageObjects: status.garbageObjects,
-                garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0)
+                garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0,
+                trainingBytes: checkpoints.bytes)
         }
     }
 
@@ -41,7 +42,7 @@ extension ControlPlane {
                     try Int64.fetchOne(
                         db,
                         sql: """
-                            SELECT min(started) FROM job WHERE state IN ('running', 'paused', 'cancelling', 'committing')
+                            SELECT min(started) FROM job WHERE state IN ('running', 'cancelling', 'committing')
                             """)
                 )
             }

@@ -19,6 +19,7 @@ package final class ControlPlane: Sendable {
     let scheduler: Scheduler
     let budget: MemoryBudget
     let predictor: MemoryPredictor?
+    let checkpoints: TrainingCheckpointFiles
     let uploads = OpenUploads()
     let logger: Logger
 
@@ -36,6 +37,7 @@ package final class ControlPlane: Sendable {
         self.logger = logger
         directory = try StateDirectory(path: configuration.stateDirectory)
         try directory.waitForWorkers(seconds: 10)
+        checkpoints = TrainingCheckpointFiles(directory.path)
         let hub = EventHub()
         self.hub = hub
         database = try StateDatabase(path: directory.database) { hub.publish($0) }
@@ -44,6 +46,10 @@ package final class ControlPlane: Sendable {
             store = try ObjectStore(root: directory.path)
             let swept = try store.sweepStaging()
             if swept > 0 { logger.info("swept what \(swept) unfinished writers left") }
+            guard checkpoints.make() else {
+                throw JobFailure(.storage, "the directory training cannot be made")
+            }
+            checkpoints.remove([], unfinished: true)
         } catch {
             throw StartupError(
                 .store, "the object store in \(directory.path) cannot be used: \(error)",
@@ -84,7 +90,7 @@ package final class ControlPlane: Sendable {
                 WorkerLauncher(
                     executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
             },
-            grace: configuration.grace, logger: logger)
+            grace: configuration.grace, checkpoints: checkpoints, logger: logger)
         if !recovered.isEmpty {
             logger.notice(
                 "recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))"

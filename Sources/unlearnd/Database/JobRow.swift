@@ -14,6 +14,8 @@ package struct JobRow: Sendable {
     package var owner: String?
     /// How its cancellation was asked for.
     var cancelRequested: String?
+    /// Whether somebody wants it paused.
+    package var pauseRequested: Bool
     /// What admission counts for it, bytes.
     var memory: Int64
     /// The hash of the body that its idempotency key stands for.
@@ -40,6 +42,7 @@ package struct JobRow: Sendable {
         job.result = try JSONColumn.value(row, "result")
         job.error = try JSONColumn.value(row, "error")
         job.warnings = try JSONColumn.decode(row["warnings"])
+        job.checkpoint = try JSONColumn.value(row, "checkpoint")
         job.attempt = row["attempt"]
         job.started = row.time("started")
         job.finished = row.time("finished")
@@ -47,6 +50,7 @@ package struct JobRow: Sendable {
         interruptions = row["interruptions"]
         owner = row["owner"]
         cancelRequested = row["cancel_requested"]
+        pauseRequested = row["pause_requested"]
         memory = row["memory"]
         keyHash = row["idempotency_hash"]
     }
@@ -149,7 +153,7 @@ package struct JobRow: Sendable {
             let before = try Row.fetchOne(
                 change.db,
                 sql:
-                    "SELECT state, model FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
+                    "SELECT state, model, checkpoint FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
                 arguments: [id, epoch, epoch])
         else { return false }
         try change.db.execute(
@@ -165,7 +169,15 @@ package struct JobRow: Sendable {
                 epoch,
             ])
         guard change.db.changesCount == 1 else { return false }
-        if !target.isActive { try change.db.execute(sql: "DELETE FROM pin WHERE job = ?", arguments: [id]) }
+        // A job that will go on from a training checkpoint goes on with the versions that it began with.
+        let goesOn = !target.isTerminal && (before["checkpoint"] as String?) != nil
+        if !target.isActive, !goesOn {
+            try change.db.execute(sql: "DELETE FROM pin WHERE job = ?", arguments: [id])
+        }
+        if target.isTerminal {
+            try change.db.execute(
+                sql: "UPDATE job SET checkpoint = NULL, pause_requested = 0 WHERE id = ?", arguments: [id])
+        }
         try change.record(
             .state, job: id, model: (before["model"] as String?).flatMap { ModelName($0) },
             [
@@ -174,6 +186,13 @@ package struct JobRow: Sendable {
             ])
         if target.isTerminal { try Dependencies.jobEnded(id, in: change) }
         return true
+    }
+
+    /// Notes what the job would go on from. What has come this far was not in vain: deaths are counted anew.
+    static func keep(_ checkpoint: TrainingCheckpoint, of id: JobID, epoch: Int, in change: Change) throws {
+        try change.db.execute(
+            sql: "UPDATE job SET checkpoint = ?, interruptions = 0 WHERE id = ? AND epoch = ?",
+            arguments: [try JSONColumn.text(checkpoint), id, epoch])
     }
 
     /// Adds warnings that the job does not have yet.

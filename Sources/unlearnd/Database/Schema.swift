@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 2
+    static let version = 3
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -21,6 +21,10 @@ enum Schema {
             for statement in evidence { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 2")
         }
+        migrator.registerMigration("3") { db in
+            for statement in training { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 3")
+        }
         return migrator
     }
 
@@ -33,6 +37,12 @@ enum Schema {
           purged INTEGER,
           PRIMARY KEY(job, name), CHECK(purged IS NULL OR texts IS NULL)) STRICT, WITHOUT ROWID
         """
+    ]
+
+    /// Training checkpoints and pauses.
+    private static let training = [
+        "ALTER TABLE job ADD COLUMN checkpoint TEXT CHECK(checkpoint IS NULL OR json_valid(checkpoint))",
+        "ALTER TABLE job ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0 CHECK(pause_requested IN (0, 1))",
     ]
 
     private static let first = [

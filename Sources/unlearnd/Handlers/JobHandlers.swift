@@ -23,6 +23,12 @@ extension Router {
         on(.jobHold) { (params: JobParams, session) async throws(RPCError) in
             try await control.hold(params.job, peer: session.peer)
         }
+        on(.jobPause) { (params: JobParams, session) async throws(RPCError) in
+            try await control.pause(params.job, peer: session.peer)
+        }
+        on(.jobResume) { (params: JobParams, session) async throws(RPCError) in
+            try await control.resume(params.job, peer: session.peer)
+        }
         on(.jobRelease) { (params: JobParams, session) async throws(RPCError) in
             try await control.release(params.job, peer: session.peer)
         }

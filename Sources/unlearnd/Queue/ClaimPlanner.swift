@@ -45,11 +45,13 @@ struct ClaimPlanner: Sendable {
         let active = try Row.fetchAll(
             change.db,
             sql: """
-                SELECT model, writes, interactive, memory FROM job
+                SELECT model, writes, interactive, memory, state FROM job
                 WHERE state IN ('running', 'paused', 'cancelling', 'committing')
                 """)
         for row in active {
             if row["writes"], let model: String = row["model"] { load.busy.insert(model) }
+            // A paused job holds its model, but neither memory nor cores.
+            if row["state"] == JobState.paused.rawValue { continue }
             load.memory += row["memory"] as Int64
             load.slots[row["interactive"], default: 0] += 1
         }
@@ -126,7 +128,9 @@ struct ClaimPlanner: Sendable {
                     "the job needs about \(memory >> 20) MiB; jobs may use \(memoryLimit >> 20) MiB here",
                     hint: "lower --batch-size or --max-length, or raise memory_limit")
             }
-            let base = try VersionBinder.bind(row.job.spec, job: id, &order, in: change)
+            if row.job.kind.trains { order.checkpoint = TrainingCheckpointFiles(store).path(of: id) }
+            let base = try VersionBinder.bind(
+                row.job.spec, job: id, bound: row.job.base, &order, in: change)
             try change.db.execute(sql: "UPDATE job SET base = ? WHERE id = ?", arguments: [base?.number, id])
             return Claim(
                 id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: base,

@@ -24,10 +24,40 @@ enum JobEnd {
         return true
     }
 
+    /// The start that ends now costs nothing. The base stays bound if there is a training checkpoint to go on from.
     static func giveBackAttempt(_ id: JobID, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET attempt = max(attempt - 1, 0), base = NULL, started = NULL WHERE id = ?",
-            arguments: [id])
+            sql: """
+                UPDATE job SET attempt = max(attempt - 1, 0), started = NULL,
+                  base = CASE WHEN checkpoint IS NULL THEN NULL ELSE base END WHERE id = ?
+                """, arguments: [id])
+    }
+
+    /// The worker has stopped because it was told to: the job is paused if somebody still wants that, else it waits
+    /// again. False when somebody ended it before.
+    static func suspend(_ id: JobID, epoch: Int, in change: Change) throws -> Bool {
+        guard try JobRow.require(id, change.db).pauseRequested else {
+            return try interrupt(id, epoch: epoch, in: change)
+        }
+        guard try JobRow.apply(.pause, to: id, epoch: epoch, in: change) else { return false }
+        try giveBackAttempt(id, in: change)
+        return true
+    }
+
+    /// The worker died: a job with a training checkpoint goes on from it, unless that has happened too often since
+    /// the checkpoint was written. False when that does not apply.
+    static func recover(_ id: JobID, epoch: Int, in change: Change) throws -> TrainingCheckpoint? {
+        let row = try JobRow.require(id, change.db)
+        guard let checkpoint = row.job.checkpoint, row.interruptions + 1 < OrphanRecovery.mostStarts,
+            try row.pauseRequested
+                ? suspend(id, epoch: epoch, in: change)
+                : JobRow.apply(
+                    .interrupt, to: id, epoch: epoch, reason: JobFailure.Kind.workerDied.rawValue, in: change)
+        else { return nil }
+        if !row.pauseRequested { try giveBackAttempt(id, in: change) }
+        try change.db.execute(
+            sql: "UPDATE job SET interruptions = interruptions + 1 WHERE id = ?", arguments: [id])
+        return checkpoint
     }
 
     /// Writes down what the worker handed over.

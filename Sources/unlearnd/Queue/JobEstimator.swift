@@ -29,11 +29,14 @@ struct JobEstimator {
     private var batch: Int64 { Int64(parameters.batchSize ?? 4) }
     private var datasets: [StoredDataset] { [forget, retain, holdout].compactMap(\.self) }
 
+    /// Tokens that a template adds to a row, at most.
+    private var layout: Int64 { Int64(parameters.promptTemplate?.overhead ?? 0) }
+
     /// The longest batch row, tokens.
     private var length: Int64 {
         let context = shape.map(\.context).flatMap { $0 > 0 ? $0 : nil } ?? 512
         let cap = parameters.maxLength.map(Int64.init) ?? min(512, context)
-        return min(cap, datasets.map { Int64($0.longest) }.max() ?? cap)
+        return min(cap, datasets.map { Int64($0.longest) + layout }.max() ?? cap)
     }
 
     /// Whether base and result are measured.
@@ -103,10 +106,26 @@ struct JobEstimator {
 
     private var disk: Int64 {
         switch spec.kind {
-        case .ascent, .finetune, .taskVector: shape?.bytes ?? 0
+        // With the training checkpoint: weights and two moments in f32.
+        case .ascent, .finetune: (shape?.bytes ?? 0) + 12 * (shape?.parameters ?? 0)
+        case .taskVector: shape?.bytes ?? 0
         case .import, .create: transferred
         default: 0
         }
+    }
+
+    /// What texts that are continued together take: the activations of the longest prompt, keys and values of all of
+    /// them (of 256 MiB, unless a single one takes more).
+    private var generating: Double {
+        let prompts = parameters.prompts ?? [parameters.prompt ?? ""]
+        let longest = prompts.lazy.map(\.utf8.count).max() ?? 0
+        let context = shape.map(\.context).flatMap { $0 > 0 ? Double($0) : nil } ?? 1e6
+        let tokens = min(
+            context, Double(longest) + Double(layout) + Double(parameters.maxNewTokens ?? 32))
+        let hidden = Double(shape?.hidden ?? 0)
+        let row = tokens * 8 * hidden * Double(shape?.layers ?? 0)
+        let rows = min(16, Double(prompts.count) * Double(parameters.count ?? 1))
+        return tokens * 64 * hidden + max(row, min(row * rows, Double(256 << 20)))
     }
 
     private var memory: Int64 {
@@ -127,7 +146,7 @@ struct JobEstimator {
             let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
             bytes = max(worker + 4 * weights + reference + activations, measured)
         case .evaluate: bytes = measuring
-        case .generate: bytes = worker + weights + logits + 64 * hidden * Double(max(length, 1))
+        case .generate: bytes = worker + weights + 8 * logits + generating
         case .create: bytes = worker + chunks + 2 * Double(transferred)
         case .tokenize: bytes = worker
         case .taskVector: bytes = max(worker + chunks, measured)

@@ -14,7 +14,11 @@ package enum JobTransition: String, CaseIterable, Sendable {
     case unblock
     /// The scheduler starts it.
     case claim
-    /// It is cancelled before it began, or what it waits for can no longer happen.
+    /// A running job has been paused: its worker is gone, its training checkpoint is there.
+    case pause
+    /// A paused job waits to go on.
+    case resume
+    /// It is cancelled while no worker is at work on it, or what it waits for can no longer happen.
     case drop
     /// Somebody cancels a running job.
     case requestCancel
@@ -44,16 +48,18 @@ package enum JobTransition: String, CaseIterable, Sendable {
         case .release, .releaseBlocked: [.held]
         case .unblock: [.blocked]
         case .claim: [.queued]
-        case .drop: [.held, .blocked, .queued]
-        case .requestCancel: [.running, .paused]
+        case .pause: [.running]
+        case .resume: [.paused]
+        case .drop: [.held, .blocked, .queued, .paused]
+        case .requestCancel: [.running]
         case .endCancelled: [.cancelling]
         case .beginCommit: [.running]
         case .commit: [.committing]
         case .succeed: [.running]
-        case .fail: [.running, .paused, .committing]
+        case .fail: [.running, .committing]
         case .expire: [.held, .blocked, .queued]
-        case .interrupt: [.running, .paused, .committing]
-        case .abandon: [.running, .paused, .committing]
+        case .interrupt: [.running, .committing]
+        case .abandon: [.running, .committing]
         case .retry: [.failed, .cancelled, .lost]
         }
     }
@@ -62,7 +68,8 @@ package enum JobTransition: String, CaseIterable, Sendable {
     package var to: JobState {
         switch self {
         case .hold: .held
-        case .release, .unblock, .interrupt, .retry: .queued
+        case .release, .unblock, .interrupt, .retry, .resume: .queued
+        case .pause: .paused
         case .releaseBlocked: .blocked
         case .claim: .running
         case .drop, .endCancelled: .cancelled

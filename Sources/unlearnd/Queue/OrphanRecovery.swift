@@ -9,10 +9,12 @@ package enum OrphanRecovery {
     /// After so many starts that died, a job is given up.
     static let mostStarts = 3
 
-    /// - Returns: How many jobs were `requeued`, `cancelled`, `lost`, `failed`.
+    /// Paused jobs have no worker and stay as they are.
+    ///
+    /// - Returns: How many jobs were `requeued`, `paused`, `cancelled`, `lost`, `failed`.
     package static func run(in change: Change) throws -> [String: Int] {
         var counts: [String: Int] = [:]
-        for row in try JobRow.all(in: [.running, .paused, .cancelling, .committing], change.db) {
+        for row in try JobRow.all(in: [.running, .cancelling, .committing], change.db) {
             if row.state == .cancelling {
                 if try JobRow.apply(.endCancelled, to: row.id, reason: "cancelled", in: change) {
                     counts["cancelled", default: 0] += 1
@@ -20,6 +22,11 @@ package enum OrphanRecovery {
             } else if row.job.spec.parameters?.transfer != nil {
                 if try JobEnd.fail(row.id, epoch: row.epoch, sourceGone(row.job), in: change) {
                     counts["failed", default: 0] += 1
+                }
+            } else if row.pauseRequested, row.state == .running {
+                if try JobRow.apply(.pause, to: row.id, in: change) {
+                    try JobEnd.giveBackAttempt(row.id, in: change)
+                    counts["paused", default: 0] += 1
                 }
             } else if row.interruptions + 1 >= mostStarts {
                 if try JobRow.apply(.abandon, to: row.id, reason: "interrupted", in: change) {

@@ -14,9 +14,13 @@ actor Scheduler {
     private let store: ObjectStore
     private let launcher: WorkerLauncher?
     private let grace: Double
+    private let checkpoints: TrainingCheckpointFiles
     private let logger: Logger
     /// Files of jobs that wait or run.
     nonisolated let descriptors = DescriptorTable()
+
+    /// Seconds that a training job has, when the daemon stops, to finish its step and write its checkpoint.
+    private static let trainingGrace = 60.0
 
     private var runners: [JobID: (runner: JobRunner, task: Task<Void, Never>)] = [:]
     private var isStarted = false
@@ -28,7 +32,7 @@ actor Scheduler {
     init(
         planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
         launcher: WorkerLauncher?,
-        grace: Double, logger: Logger
+        grace: Double, checkpoints: TrainingCheckpointFiles, logger: Logger
     ) {
         self.planner = planner
         self.database = database
@@ -36,6 +40,7 @@ actor Scheduler {
         self.store = store
         self.launcher = launcher
         self.grace = grace
+        self.checkpoints = checkpoints
         self.logger = logger
     }
 
@@ -65,6 +70,7 @@ actor Scheduler {
                 for claim in claims { begin(claim) }
                 if !isStopping { setTimer(next) }
                 try await dropDescriptors()
+                try await sweepCheckpoints()
             } catch {
                 logger.error("jobs cannot be started: \(error)")
                 setTimer(Timestamp.now.milliseconds + 1000)
@@ -115,6 +121,19 @@ actor Scheduler {
         for job in jobs where !open.contains(job) { descriptors[job] = nil }
     }
 
+    /// Removes the training checkpoints of jobs that have ended.
+    private func sweepCheckpoints() async throws {
+        let jobs = checkpoints.jobs
+        guard !jobs.isEmpty else { return }
+        let ended = try await database.read { db in
+            try jobs.filter { try JobRow.find($0, db).map(\.state.isTerminal) ?? true }
+        }
+        checkpoints.remove(ended)
+    }
+
+    /// Asks a training job's worker to write its checkpoint and end; its row says that it is to be paused.
+    func pause(_ job: JobID) { runners[job]?.runner.control.pause() }
+
     /// Stops a running job's worker; its row says `cancelling` already.
     func cancel(_ job: JobID, force: Bool) {
         guard let control = runners[job]?.runner.control else { return }
@@ -125,7 +144,13 @@ actor Scheduler {
     func stop() async {
         isStopping = true
         timer?.cancel()
-        for (runner, _) in runners.values { runner.control.stop(grace: grace, isShutdown: true) }
+        for (runner, _) in runners.values {
+            if runner.claim.spec.kind.trains {
+                runner.control.stop(grace: max(grace, Self.trainingGrace), with: .pause, isShutdown: true)
+            } else {
+                runner.control.stop(grace: grace, isShutdown: true)
+            }
+        }
         while isPlanning || !runners.isEmpty {
             if let task = runners.values.first?.task {
                 await task.value

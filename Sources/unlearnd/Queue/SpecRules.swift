@@ -138,11 +138,20 @@ enum SpecRules {
         try range("epochs", parameters.epochs, 1...100_000)
         try range("batch_size", parameters.batchSize, 1...65_536)
         try range("max_length", parameters.maxLength, 2...(1 << 20))
+        try range("top_k", parameters.topK, 1...(1 << 24))
+        try range("count", parameters.count, 1...4096)
+        try check("temperature", parameters.temperature, "a number from 0 to 1000") {
+            (0...1000).contains($0)
+        }
+        try check("top_p", parameters.topP, "a number above 0 and at most 1") { $0 > 0 && $0 <= 1 }
         try range("max_new_tokens", parameters.maxNewTokens, 1...(1 << 20))
         try check("learning_rate", parameters.learningRate, "a positive number") { $0 > 0 }
         try checkTraining(parameters, range, check)
         try check("alpha", parameters.alpha, "a number from 0 to 1") { (0...1).contains($0) }
         try check("max_forget_loss", parameters.maxForgetLoss, "a positive number") { $0 > 0 }
+        try range("checkpoint_steps", parameters.checkpointSteps, 1...1_000_000_000)
+        try check("checkpoint_seconds", parameters.checkpointSeconds, "a positive number") { $0 > 0 }
+        try checkTemplate(parameters)
         try check("scale", parameters.scale, "a finite number of the size of an f32") { abs($0) <= 3.0e38 }
         switch kind {
         case .taskVector:
@@ -160,7 +169,9 @@ enum SpecRules {
             }
         case .import, .create, .export:
             try need("transfer", parameters.transfer != nil, "open a transfer and send its descriptors first")
-        case .generate: try need("prompt", parameters.prompt != nil, "give --prompt TEXT")
+        case .generate:
+            try need("prompt", parameters.prompt != nil || parameters.prompts != nil, "give --prompt TEXT")
+            try checkGeneration(parameters)
         case .tokenize: try need("text", parameters.text != nil, "give --text TEXT")
         case .diff: try need("other", parameters.other != nil, "name two versions")
         case .ascent, .finetune, .evaluate, .verify: break
@@ -207,6 +218,57 @@ enum SpecRules {
             guard patterns.count <= 1024, patterns.allSatisfy({ (1...1024).contains($0.utf8.count) }) else {
                 throw fault(
                     "parameters.\(name)", "\(name) are at most 1024 names of 1 to 1024 bytes")
+            }
+        }
+    }
+
+    /// How much is generated, and how it is drawn.
+    private static func checkGeneration(_ parameters: JobParameters) throws(RPCError) {
+        if let prompts = parameters.prompts {
+            guard parameters.prompt == nil else {
+                throw fault("parameters.prompts", "prompt and prompts are given", "give one of them")
+            }
+            guard (1...4096).contains(prompts.count) else {
+                throw fault(
+                    "parameters.prompts", "there are \(prompts.count) prompts; a job takes 1 to 4096",
+                    "split them over several jobs")
+            }
+        }
+        let draws = parameters.temperature != 0
+        if !draws, parameters.topK != nil || parameters.topP != nil || parameters.count ?? 1 > 1 {
+            throw fault(
+                "parameters.temperature",
+                "temperature 0 always takes the most likely token, so nothing is drawn",
+                "raise --temperature, or leave --top-k, --top-p and --count out")
+        }
+    }
+
+    /// What a template takes, and what it needs.
+    private static func checkTemplate(_ parameters: JobParameters) throws(RPCError) {
+        let isFramed = parameters.promptPrefix != nil || parameters.promptSuffix != nil
+        let name = parameters.template ?? (isFramed ? .custom : .plain)
+        if isFramed, name != .custom {
+            let field = parameters.promptPrefix != nil ? "prompt_prefix" : "prompt_suffix"
+            throw fault(
+                "parameters.\(field)", "the template \(name.rawValue) has its own words around a prompt",
+                "leave out --template, or --prompt-prefix and --prompt-suffix")
+        }
+        if name == .custom, !isFramed {
+            throw fault(
+                "parameters.template", "the template custom is nothing without a prefix or a suffix",
+                "give --prompt-prefix or --prompt-suffix")
+        }
+        if parameters.systemPrompt != nil, !name.takesSystemPrompt {
+            throw fault(
+                "parameters.system_prompt", "the template \(name.rawValue) has no place for a system prompt",
+                "leave it out, or choose another --template")
+        }
+        for (field, text) in [
+            ("system_prompt", parameters.systemPrompt), ("prompt_prefix", parameters.promptPrefix),
+            ("prompt_suffix", parameters.promptSuffix),
+        ] {
+            if let text, text.utf8.count > 65_536 {
+                throw fault("parameters.\(field)", "\(field) has more than 65536 bytes", "shorten it")
             }
         }
     }

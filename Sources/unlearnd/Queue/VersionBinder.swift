@@ -6,10 +6,12 @@ import Protocol
 /// Fixes which versions a job works on, at the moment when it starts, and pins them.
 enum VersionBinder {
     /// Fills the order's bindings and returns the base's number.
+    ///
+    /// - Parameter bound: The base of a job that goes on from where it was stopped.
     /// - Throws: ``JobFailure`` when a version is no longer there, or a name is taken.
-    static func bind(_ spec: JobSpec, job: JobID, _ order: inout WorkerOrder, in change: Change) throws
-        -> VersionNumber?
-    {
+    static func bind(
+        _ spec: JobSpec, job: JobID, bound: VersionNumber?, _ order: inout WorkerOrder, in change: Change
+    ) throws -> VersionNumber? {
         var pinned: [VersionRow] = []
         func version(_ reference: VersionReference?) throws -> VersionRow? {
             guard let reference else { return nil }
@@ -33,7 +35,10 @@ enum VersionBinder {
         case .import:
             base = try spec.model.flatMap { try ModelRow.find($0.model, change.db)?.head }
         default:
-            let row = try version(spec.model)
+            let row = try version(
+                bound.flatMap { number in
+                    spec.model.map { VersionReference(model: $0.model, version: number) }
+                } ?? spec.model)
             order.base = row?.binding
             base = row?.number
         }

@@ -26,6 +26,7 @@ final class JobRunner: Sendable {
     private enum Outcome: Sendable {
         case finished(WorkerResult)
         case failed(JobFailure)
+        case paused
     }
 
     init(
@@ -128,6 +129,14 @@ final class JobRunner: Sendable {
             log.add("info", "epoch \(epoch.epoch): \(epoch.steps) steps, \(words.joined(separator: ", "))")
             let data = try JSONValue(encoding: epoch)
             try await database.change { try $0.record(.epoch, job: id, model: model, data) }
+        case .checkpoint(let checkpoint):
+            let epoch = claim.epoch
+            let data = try JSONValue(encoding: checkpoint)
+            try await database.change { change in
+                try JobRow.keep(checkpoint, of: id, epoch: epoch, in: change)
+                try change.record(.checkpoint, job: id, model: model, data)
+            }
+        case .paused: outcome.withLock { $0 = .paused }
         case .evaluation(let role, let figures):
             let data: JSONValue = ["role": .string(role), "figures": try JSONValue(encoding: figures)]
             try await database.change { try $0.record(.evaluation, job: id, model: model, data) }
@@ -205,6 +214,7 @@ final class JobRunner: Sendable {
                 await giveUp(Self.failure(error), log)
             }
         case .failed(let failure): await giveUp(failure, log)
+        case .paused: await giveUp(nil, log, isSuspended: true)
         }
     }
 
@@ -217,15 +227,16 @@ final class JobRunner: Sendable {
             hint: described.hint ?? "retry the job; its objects are reused")
     }
 
-    /// Ends the job without a result: cancelled if somebody asked for it, waiting again if the daemon stops, else
-    /// failed. Goes on trying, because a row that stays active blocks its model.
-    private func giveUp(_ failure: JobFailure?, _ log: JobLog) async {
+    /// Ends the job without a result: cancelled if somebody asked for it, paused or waiting if the worker stopped in
+    /// order or can be followed by another, waiting again if the daemon stops, else failed. Goes on trying, because a
+    /// row that stays active blocks its model.
+    private func giveUp(_ failure: JobFailure?, _ log: JobLog, isSuspended: Bool = false) async {
         let (id, epoch, transfer) = (claim.id, claim.epoch, claim.spec.parameters?.transfer)
         let isShutdown = control.isShutdown
         let failure = failure ?? JobFailure(.internal, "the job was ended by somebody else")
         // With the end itself, so that whoever sees the end can read why.
         await log.flush()
-        let line = log.line("error", failure.message)
+        let line = isSuspended ? nil : log.line("error", failure.message)
         var wait = 1.0
         while true {
             do {
@@ -234,14 +245,25 @@ final class JobRunner: Sendable {
                     {
                         return false
                     }
+                    if isSuspended, try JobEnd.suspend(id, epoch: epoch, in: change) { return false }
+                    if failure.kind == .workerDied, !isShutdown,
+                        let checkpoint = try JobEnd.recover(id, epoch: epoch, in: change)
+                    {
+                        let text =
+                            "\(failure.message); the job goes on from its training checkpoint, step \(checkpoint.step) of \(checkpoint.total)"
+                        try JobRow.warn(id, [text], in: change)
+                        try LogRow.append([line].compactMap(\.self), to: id, in: change)
+                        try change.record(.warning, job: id, ["message": .string(text)])
+                        return true
+                    }
                     if isShutdown, transfer == nil, try JobEnd.interrupt(id, epoch: epoch, in: change) {
                         return false
                     }
                     guard try JobEnd.fail(id, epoch: epoch, failure, in: change) else { return false }
-                    try LogRow.append([line], to: id, in: change)
+                    try LogRow.append([line].compactMap(\.self), to: id, in: change)
                     return true
                 }
-                if hasFailed { log.publish(line) }
+                if hasFailed, let line { log.publish(line) }
                 return
             } catch {
                 logger.error("job \(id) cannot be ended: \(error)")

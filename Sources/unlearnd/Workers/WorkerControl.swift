@@ -9,6 +9,9 @@ final class WorkerControl: Sendable {
     private struct State {
         var process: pid_t?
         var channel: WorkerChannel?
+        /// What it was, or is to be, told so that it ends.
+        var wish: WorkerCommand?
+        /// Whether it is killed if it does not end in time.
         var isStopping = false
         var isKilled = false
         var isShutdown = false
@@ -23,7 +26,7 @@ final class WorkerControl: Sendable {
         state.withLock { state in
             state.process = process
             state.channel = channel
-            if state.isStopping { channel.send(.cancel) }
+            if let wish = state.wish { channel.send(wish) }
             if state.isKilled { Self.kill(process) }
         }
     }
@@ -39,15 +42,31 @@ final class WorkerControl: Sendable {
     /// The snapshot is recorded.
     func proceed() { state.withLock { $0.channel }?.send(.proceed) }
 
-    /// Asks the worker to stop, and kills it when it is still there after `grace` seconds.
-    func stop(grace: Double, isShutdown: Bool = false) {
-        let first = state.withLock { state in
-            if isShutdown { state.isShutdown = true }
-            defer { state.isStopping = true }
-            return !state.isStopping
+    /// Asks the worker to write a training checkpoint and end, however long its step takes.
+    func pause() {
+        let channel = state.withLock { state -> WorkerChannel? in
+            guard state.wish == nil else { return nil }
+            state.wish = .pause
+            return state.channel
         }
+        channel?.send(.pause)
+    }
+
+    /// Asks the worker to stop, and kills it when it is still there after `grace` seconds.
+    ///
+    /// - Parameter command: How it is asked: `cancel`, or `pause` for a job that shall go on later.
+    func stop(grace: Double, with command: WorkerCommand = .cancel, isShutdown: Bool = false) {
+        let (first, channel) = state.withLock { state in
+            if isShutdown { state.isShutdown = true }
+            let isNew = !state.isStopping
+            state.isStopping = true
+            // Whoever cancels a job that is being paused wants it ended at once.
+            let isStronger = state.wish == nil || state.wish == .pause && command == .cancel
+            if isStronger { state.wish = command }
+            return (isNew || isStronger, isStronger ? state.channel : nil)
+        }
+        channel?.send(command)
         guard first else { return }
-        state.withLock { $0.channel }?.send(.cancel)
         Task { [self] in
             try? await Task.sleep(for: .seconds(grace))
             kill()

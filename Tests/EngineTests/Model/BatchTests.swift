@@ -115,7 +115,7 @@ import Testing
     @Test func `sampling is a function of the seed`() throws {
         let generator = Generator(model, ends: [])
         func sample(_ seed: UInt64) throws -> [Int32] {
-            try generator.continuation(of: [1, 2], maximum: 20, choice: .sample(temperature: 2, seed: seed))
+            try generator.continuation(of: [1, 2], maximum: 20, sampler: Sampler(temperature: 2, seed: seed))
                 .tokens
         }
         #expect(try sample(1) == sample(1))

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Glibc
+import Protocol
+import TestSupport
+import Testing
+
+/// Training jobs that are killed, paused and continued: the result has the bytes of one that nobody disturbed.
+@Suite(.serialized, .timeLimit(.minutes(10)))
+struct ResumptionTests {
+    /// The options of the two kinds of job that train.
+    private static let methods: [[String]] = [
+        [
+            "finetune", "--data", "r.jsonl", "--learning-rate", "1e-3", "--schedule", "cosine",
+            "--warmup-steps", "4", "--clip-norm", "1", "--accumulate", "2",
+        ],
+        [
+            "ascent", "--forget", "f.jsonl", "--retain", "r.jsonl", "--retain-loss", "kl", "--alpha", "0.3",
+            "--pairing", "cycle", "--learning-rate", "1e-3",
+        ],
+    ]
+
+    /// A daemon with a randomly initialised `people` and short forget and retain files.
+    private func prepared() throws -> RunningDaemon {
+        let daemon = try RunningDaemon()
+        let output = try daemon.ctl([
+            "model", "create", "people", "--config", ExampleModel.path("config.json"),
+            "--tokenizer", ExampleModel.path("tokenizer.json"),
+            "--tokenizer-config", ExampleModel.path("tokenizer_config.json"), "--seed", "3",
+        ])
+        #expect(output.status == 0, "\(output.stderr)")
+        for (name, count) in [("forget", 10), ("retain", 14)] {
+            try ExampleModel.rows("\(name).jsonl", count).write(
+                toFile: "\(daemon.directory)/\(name.prefix(1)).jsonl", atomically: false, encoding: .utf8)
+        }
+        return daemon
+    }
+
+    /// The same training, always of v1.
+    private func submit(_ daemon: RunningDaemon, _ method: [String], _ more: String...) throws -> JobID {
+        let method = method.map { $0.hasSuffix(".jsonl") ? "\(daemon.directory)/\($0)" : $0 }
+        let output = try daemon.ctl(
+            ["submit"] + method + ["--model", "people@v1", "--batch-size", "2", "--epochs", "6", "--quiet"]
+                + more)
+        guard output.status == 0, let id = Int(output.stdout.trimmingCharacters(in: .whitespacesAndNewlines))
+        else { throw TestFailure("the submission failed with \(output.status): \(output.stderr)") }
+        return id
+    }
+
+    private func job(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
+        try daemon.session().result("job.show", ["job": .integer(Int64(id))])
+    }
+
+    private func end(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
+        try daemon.eventually("job \(id) ends", seconds: 120) { try job(daemon, id).state.isTerminal }
+        return try job(daemon, id)
+    }
+
+    /// Waits until a checkpoint of at least that step is recorded, or the job has ended.
+    private func reach(_ daemon: RunningDaemon, _ id: JobID, step: Int) throws {
+        let session = try daemon.session()
+        try daemon.eventually("job \(id) takes step \(step)", seconds: 60) {
+            let job: Job = try session.result("job.show", ["job": .integer(Int64(id))])
+            return job.state.isTerminal || job.checkpoint?.step ?? 0 >= step
+        }
+    }
+
+    private func checkpoints(_ daemon: RunningDaemon) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: daemon.state + "/training")
+    }
+
+    private func expectSwept(_ daemon: RunningDaemon) throws {
+        try daemon.eventually("the checkpoints are swept") { try checkpoints(daemon).isEmpty }
+    }
+
+    @Test(arguments: methods)
+    func `killed at random moments, daemon or worker, with one and two threads`(method: [String]) throws {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, method))
+        #expect(undisturbed.state == .succeeded, "\(String(describing: undisturbed.error))")
+        let id = try submit(daemon, method, "--checkpoint-every", "1")
+        var random = SystemRandomNumberGenerator()
+        var kills = 0
+        for round in 0..<8 {
+            try reach(daemon, id, step: (job(daemon, id).checkpoint?.step ?? 0) + 1)
+            usleep(useconds_t.random(in: 0..<60_000, using: &random))
+            if try job(daemon, id).state.isTerminal { break }
+            if round % 2 == 0 {
+                try daemon.kill()
+                try daemon.start(environment: ["UNLEARND_THREADS": round % 4 == 0 ? "1" : "2"])
+                kills += 1
+            } else {
+                for worker in daemon.children where Glibc.kill(worker, SIGKILL) == 0 { kills += 1 }
+            }
+        }
+        let disturbed = try end(daemon, id)
+        #expect(disturbed.state == .succeeded, "\(String(describing: disturbed.error))")
+        #expect(kills >= 3)
+        #expect(disturbed.digest == undisturbed.digest)
+        #expect(disturbed.training?.map(\.loss) == undisturbed.training?.map(\.loss))
+        #expect(disturbed.evaluation == undisturbed.evaluation)
+        try expectSwept(daemon)
+        #expect(try daemon.ctl(["store", "verify"]).status == 0)
+    }
+
+    @Test(arguments: methods)
+    func `paused, over restarts of the daemon, and resumed`(method: [String]) throws {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, method))
+        let id = try submit(daemon, method, "--checkpoint-every", "3")
+        try reach(daemon, id, step: 3)
+        let output = try daemon.ctl(["pause", "\(id)"])
+        #expect(output.status == 0 && output.stdout.hasPrefix("job \(id) is paus"), "\(output.stderr)")
+        try daemon.eventually("job \(id) is paused") { try job(daemon, id).state == .paused }
+        let step = try #require(try job(daemon, id).checkpoint?.step)
+        #expect(daemon.children.isEmpty)
+        #expect(try checkpoints(daemon) == ["\(id).checkpoint"])
+        let status = try daemon.ctl(["store", "status", "--json"]).json
+        #expect(status["training_bytes"]?.integerValue ?? 0 > 10_000_000)
+        #expect(try daemon.ctl(["show", "\(id)"]).stdout.contains("step \(step) of"))
+        try daemon.stop()
+        try daemon.start()
+        try daemon.kill()
+        try daemon.start(environment: ["UNLEARND_THREADS": "1"])
+        #expect(try job(daemon, id).state == .paused)
+        #expect(try job(daemon, id).checkpoint?.step == step)
+        // The head moves meanwhile: the job goes on from the version that it began with.
+        #expect(try daemon.ctl(["promote", "people@v2", "--reason", "test"]).status == 0)
+        #expect(try daemon.ctl(["resume", "\(id)"]).status == 0)
+        let resumed = try end(daemon, id)
+        #expect(resumed.state == .succeeded && resumed.digest == undisturbed.digest)
+        #expect(resumed.base == VersionNumber(1) && resumed.warnings == undisturbed.warnings)
+        #expect(try daemon.ctl(["logs", "\(id)"]).stdout.contains("after step \(step)"))
+        try expectSwept(daemon)
+    }
+
+    @Test func `a daemon that is stopped writes a checkpoint at the step's end, and goes on from it`() throws
+    {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, Self.methods[1]))
+        let id = try submit(daemon, Self.methods[1], "--checkpoint-every", "1h")
+        let session = try daemon.session()
+        try daemon.eventually("job \(id) trains") {
+            let job: Job = try session.result("job.show", ["job": .integer(Int64(id))])
+            return job.progress?.phase == "edit" && job.progress?.done ?? 0 > 0
+        }
+        #expect(try daemon.stop() == 0)
+        #expect(try checkpoints(daemon) == ["\(id).checkpoint"])
+        try daemon.start()
+        let resumed = try end(daemon, id)
+        #expect(resumed.digest == undisturbed.digest)
+        #expect(try daemon.ctl(["logs", "\(id)"]).stdout.contains("going on from the training checkpoint"))
+    }
+
+    @Test func `a checkpoint that is damaged or another job's is warned of, and the training starts over`()
+        throws
+    {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, Self.methods[0]))
+        let id = try submit(daemon, Self.methods[0], "--checkpoint-every", "2")
+        try reach(daemon, id, step: 2)
+        #expect(try daemon.ctl(["pause", "\(id)"]).status == 0)
+        try daemon.eventually("job \(id) is paused") { try job(daemon, id).state == .paused }
+        let path = "\(daemon.state)/training/\(id).checkpoint"
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        var damaged = whole
+        damaged[whole.count / 2] ^= 1
+        try damaged.write(to: URL(fileURLWithPath: path))
+        #expect(try daemon.ctl(["resume", "\(id)"]).status == 0)
+        let resumed = try end(daemon, id)
+        #expect(resumed.digest == undisturbed.digest)
+        #expect(resumed.warnings.contains { $0.contains("starts over") && $0.contains("damaged") })
+
+        let other = try submit(daemon, Self.methods[0], "--hold", "--seed", "9")
+        try whole.write(to: URL(fileURLWithPath: "\(daemon.state)/training/\(other).checkpoint"))
+        #expect(try daemon.ctl(["release", "\(other)"]).status == 0)
+        let started = try end(daemon, other)
+        #expect(started.state == .succeeded && started.digest != undisturbed.digest)
+        #expect(started.warnings.contains { $0.contains("another specification") })
+    }
+
+    @Test func `a paused job can be cancelled, and leaves nothing behind`() throws {
+        let daemon = try prepared()
+        let id = try submit(daemon, Self.methods[0], "--checkpoint-every", "1")
+        try reach(daemon, id, step: 1)
+        #expect(try daemon.ctl(["pause", "\(id)"]).status == 0)
+        try daemon.eventually("job \(id) is paused") { try job(daemon, id).state == .paused }
+        #expect(try daemon.ctl(["cancel", "\(id)"]).status == 0)
+        #expect(try job(daemon, id).state == .cancelled)
+        try expectSwept(daemon)
+        let refused = try daemon.ctl(["resume", "\(id)"])
+        #expect(refused.status == ExitCode.conflict.rawValue)
+    }
+}
