@@ -21,11 +21,11 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench parity format lint install uninstall clean
+.PHONY: help deps build test demo bench bench-engine parity format lint install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the system packages that are missing, check the compiler
 	@scripts/deps
@@ -41,6 +41,9 @@ demo: build ## teach a small model about invented people, make it forget some of
 
 bench: build ## compare speed and memory with PyTorch, mergekit and SQLite on this machine
 	@Benchmarks/run "$(BIN)"
+
+bench-engine: build ## compare training, evaluation and generation with PyTorch and transformers
+	@Benchmarks/run "$(BIN)" engine
 
 parity: build ## repeat the numeric comparisons with PyTorch, transformers, tokenizers and mergekit
 	@scripts/parity "$(BIN)"

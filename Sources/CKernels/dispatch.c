@@ -25,6 +25,16 @@ int32_t ck_best_level(void) {
 #endif
 }
 
+int32_t ck_has_bfloat16(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return ck_best_level() == CK_LEVEL_AVX512
+        && (__builtin_cpu_supports("avx512bf16") || __builtin_cpu_supports("amx-bf16"));
+#else
+    return 0;
+#endif
+}
+
 const ck_kernels *ck_kernels_at(int32_t level) {
     if (level < 0 || level > ck_best_level()) return NULL;
 #if defined(__x86_64__)

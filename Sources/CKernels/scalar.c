@@ -329,6 +329,62 @@ static void to_f16(uint16_t *y, const float *x, long n) {
     }
 }
 
+static void gemv_columns(long n, long k, const float *x, const float *b, long ld, float *y, const float *initial) {
+    for (long j = 0; j < n; j++) {
+        double sum = initial ? (double)initial[j] : 0;
+        for (long i = 0; i < k; i++) sum += (double)x[i] * b[i * ld + j];
+        y[j] = (float)sum;
+    }
+}
+
+static void gemv_rows(long n, long k, const float *x, const float *b, long ld, float *y, const float *initial) {
+    for (long j = 0; j < n; j++) {
+        double sum = initial ? (double)initial[j] : 0;
+        for (long i = 0; i < k; i++) sum += (double)x[i] * b[j * ld + i];
+        y[j] = (float)sum;
+    }
+}
+
+static void round_bf16(float *x, long n) {
+    for (long i = 0; i < n; i++) {
+        uint16_t half;
+        to_bf16(&half, x + i, 1);
+        from_bf16(x + i, &half, 1);
+    }
+}
+
+static float spin(long rounds) {
+    float s = 1;
+    for (; rounds > 0; rounds--) s = s * 0.999f + 0.001f;
+    return s;
+}
+
+enum { GEMM_WIDTH = 5 };
+
+static void gemm_pack_left(float *p, const float *a, long ld, int32_t transposed, long m, long k) {
+    for (long row = 0; row < m; row += GEMM_WIDTH, p += GEMM_WIDTH * k)
+        for (long i = 0; i < k; i++)
+            for (long j = 0; j < GEMM_WIDTH; j++)
+                p[i * GEMM_WIDTH + j] =
+                    row + j >= m ? 0 : transposed ? a[i * ld + row + j] : a[(row + j) * ld + i];
+}
+
+static void gemm_pack_right(float *p, const float *b, long ld, int32_t transposed, long n, long k) {
+    gemm_pack_left(p, b, ld, !transposed, n, k);
+}
+
+static void gemm_block(long m, long n, long k, const float *a, const float *b, float *c, long ld_c,
+    const float *initial, long ld_initial, const float *bias) {
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++) {
+            double sum = (initial ? (double)initial[i * ld_initial + j] : 0) + (bias ? (double)bias[j] : 0);
+            const float *x = a + i / GEMM_WIDTH * GEMM_WIDTH * k + i % GEMM_WIDTH;
+            const float *y = b + j / GEMM_WIDTH * GEMM_WIDTH * k + j % GEMM_WIDTH;
+            for (long l = 0; l < k; l++) sum += (double)x[l * GEMM_WIDTH] * y[l * GEMM_WIDTH];
+            c[i * ld_c + j] = (float)sum;
+        }
+}
+
 static void exponential(float *y, const float *x, long n) {
     for (long i = 0; i < n; i++) y[i] = (float)exp((double)x[i]);
 }
@@ -366,9 +422,19 @@ const ck_kernels ck_kernels_scalar = {
     .argmax = argmax,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .gemm_rows = GEMM_WIDTH,
+    .gemm_columns = GEMM_WIDTH,
+    .gemm_pack_left = gemm_pack_left,
+    .gemm_pack_right = gemm_pack_right,
+    .gemm_block = gemm_block,
+    .gemv_columns = gemv_columns,
+    .gemv_rows = gemv_rows,
+    .spin = spin,
+    .spin_operations = 2,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .to_bf16 = to_bf16,
+    .round_bf16 = round_bf16,
     .exponential = exponential,
 };

@@ -25,12 +25,14 @@ enum Worker {
             let context = try JobContext(order: order, descriptors: descriptors, output: output, inbox: inbox)
             try output.send(.started(environment: context.environmentReport))
             context.log(context.environmentInWords)
+            if let warning = context.precisionWarning { try output.send(.warning(warning)) }
             var result = try perform(context)
             result.peakMemory = PeakMemory.bytes
             if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {
                 figures["peak_memory"] = result.peakMemory.map { .integer($0) } ?? .null
                 result.result = .object(figures)
             }
+            result.add(context.profiles)
             try hand(over: context, peak: result.peakMemory)
             try output.send(.finished(result))
         } catch is Cancelled {

@@ -13,4 +13,6 @@ if CommandLine.arguments.dropFirst().first == "bench" {
     exit(Bench.run(Array(CommandLine.arguments.dropFirst(2))))
 }
 if CommandLine.arguments.dropFirst().first == "predict" { exit(Prediction.run()) }
+// A job takes what is left over: the daemon must answer while every core computes.
+_ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
 exit(Worker.run())

@@ -28,10 +28,18 @@ static void from_bf16(float *y, const uint16_t *x, long n) {
     EACH(n, st(y + i, BITS(lanes, __builtin_convertvector(ld16(x + i, k), words) << 16), k));
 }
 
+/// The bits of the nearest bfloat16, ties to even.
+INLINE words brain_bits(lanes x) {
+    const words bits = BITS(words, x);
+    const words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const words quiet = (bits >> 16) | 0x40;  // rounding could carry a NaN into infinity
+    return ((bits & 0x7fffffff) > (words)0x7f800000) ? quiet : rounded;
+}
+
 static void to_bf16(uint16_t *y, const float *x, long n) {
-    EACH(n, const words bits = BITS(words, ld(x + i, k));
-         const words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-         const words quiet = (bits >> 16) | 0x40;  // rounding could carry a NaN into infinity
-         const words result = ((bits & 0x7fffffff) > (words)0x7f800000) ? quiet : rounded;
-         st16(y + i, __builtin_convertvector(result, halves), k));
+    EACH(n, st16(y + i, __builtin_convertvector(brain_bits(ld(x + i, k)), halves), k));
+}
+
+static void round_bf16(float *x, long n) {
+    EACH(n, st(x + i, BITS(lanes, brain_bits(ld(x + i, k)) << 16), k));
 }

@@ -7,6 +7,8 @@
 #include "attention.h"
 #include "convert.h"
 #include "elementwise.h"
+#include "gemm.h"
+#include "gemv.h"
 #include "loss.h"
 #include "norm.h"
 #include "optimizer.h"
@@ -44,9 +46,19 @@ const ck_kernels CK_TABLE = {
     .argmax = argmax,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .gemm_rows = MR,
+    .gemm_columns = NR,
+    .gemm_pack_left = gemm_pack_left,
+    .gemm_pack_right = gemm_pack_right,
+    .gemm_block = gemm_block,
+    .gemv_columns = gemv_columns,
+    .gemv_rows = gemv_rows,
+    .spin = spin,
+    .spin_operations = MR * NR * 2,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .to_bf16 = to_bf16,
+    .round_bf16 = round_bf16,
     .exponential = exponential,
 };

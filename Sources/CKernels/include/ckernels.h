@@ -121,11 +121,38 @@ typedef struct ck_kernels {
     /// One AdamW step over `count` parameters: w, m and v change, g is read.
     void (*adamw)(float *w, const float *g, float *m, float *v, long count, const ck_adamw_step *step);
 
+    // Matrix products, c = initial + bias + a · b, from panels: groups of `gemm_rows` rows of a(m,k) and of
+    // `gemm_columns` columns of b(k,n), each (k, width), the last one filled up with zeros.
+    long gemm_rows;
+    long gemm_columns;
+    /// The panels of a(m,k), which is stored as (m, ld) or, transposed, as (k, ld).
+    void (*gemm_pack_left)(float *panels, const float *a, long ld, int32_t transposed, long m, long k);
+    /// The panels of b(k,n), which is stored as (k, ld) or, transposed, as (n, ld).
+    void (*gemm_pack_right)(float *panels, const float *b, long ld, int32_t transposed, long n, long k);
+    /// c(m,n) from panels of k values each. `initial` null: zeros; it may be c. `bias` null: no bias(n).
+    void (*gemm_block)(long m, long n, long k, const float *a, const float *b, float *c, long ld_c,
+        const float *_Nullable initial, long ld_initial, const float *_Nullable bias);
+
+    /// y(n) = initial + x(k) · b(k,n), with b stored as (k, ld). `initial` null: zeros; it may be y.
+    void (*gemv_columns)(long n, long k, const float *x, const float *b, long ld, float *y,
+        const float *_Nullable initial);
+    /// The same with b stored as (n, ld).
+    void (*gemv_rows)(long n, long k, const float *x, const float *b, long ld, float *y,
+        const float *_Nullable initial);
+
+    /// Multiplies and adds in registers alone, as fast as the processor can: what products are measured against.
+    /// `spin_operations` floating-point operations a round.
+    float (*spin)(long rounds);
+    long spin_operations;
+
     // Conversions; to 16 bits: nearest, ties to even, NaN stays NaN, overflow becomes infinity.
     void (*from_f16)(float *y, const uint16_t *x, long count);
     void (*from_bf16)(float *y, const uint16_t *x, long count);
     void (*to_f16)(uint16_t *y, const float *x, long count);
     void (*to_bf16)(uint16_t *y, const float *x, long count);
+
+    /// Rounds to bfloat16 and back, in place.
+    void (*round_bf16)(float *x, long count);
 
     /// y = exp(x); at most 1 ulp from the correctly rounded value, subnormal results and infinities included.
     void (*exponential)(float *y, const float *x, long count);
@@ -133,6 +160,9 @@ typedef struct ck_kernels {
 
 /// The highest level that this processor supports.
 int32_t ck_best_level(void);
+
+/// Whether the processor multiplies bfloat16 itself (AVX512_BF16 or AMX_BF16).
+int32_t ck_has_bfloat16(void);
 
 /// The kernels of a level, or null if this processor (or this build) lacks it.
 const ck_kernels *_Nullable ck_kernels_at(int32_t level);

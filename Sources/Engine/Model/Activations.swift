@@ -35,8 +35,8 @@ final class Activations {
         var downStatistics: Norm.Statistics
     }
 
-    /// Logits that are in memory at one time, in floats: 64 MiB.
-    private static let logitBudget = 1 << 24
+    /// Logits that are in memory at one time, in floats: 128 MiB. The head's matrix is read anew for each such part.
+    static let logitBudget = 1 << 25
 
     let size: Size
     private var slots: [Block] = []

@@ -90,7 +90,7 @@ extension Transformer {
                     reference, base + range.lowerBound * configuration.hiddenSize, rows: range.count,
                     into: activations.referenceLogits)
             }
-            context.forBlocks(of: 4, in: range.count) { block, _ in
+            context.forBlocks(of: 4, in: range.count, as: .loss) { block, _ in
                 for index in block {
                     let (row, place) = places[range.lowerBound + index]
                     let value = loss(
@@ -98,8 +98,10 @@ extension Transformer {
                             logits: UnsafeMutableBufferPointer(
                                 start: activations.logits + index * v, count: v),
                             reference: UnsafeMutableBufferPointer(
-                                start: activations.referenceLogits + index * v, count: base == nil ? 0 : v),
-                            target: Int(packed.targets[range.lowerBound + index]), row: row, place: place))
+                                start: activations.referenceLogits + index * v, count: base == nil ? 0 : v
+                            ),
+                            target: Int(packed.targets[range.lowerBound + index]), row: row, place: place)
+                    )
                     losses[range.lowerBound + index] = ck_row_loss(loss: value, correct: 0)
                 }
             }
@@ -114,7 +116,7 @@ extension Transformer {
         _ packed: PackedBatch, _ activations: Activations, _ range: Range<Int>, _ weight: (Int) -> Float
     ) {
         let v = configuration.vocabularySize
-        context.forBlocks(of: 4, in: range.count) { block, _ in
+        context.forBlocks(of: 4, in: range.count, as: .loss) { block, _ in
             for row in block {
                 let logits = activations.logits + row * v
                 let weight = weight(range.lowerBound + row)
@@ -138,8 +140,11 @@ extension Transformer {
         let count = packed.targets.count
         return [ck_row_loss](unsafeUninitializedCapacity: count) { buffer, initialized in
             guard let losses = buffer.baseAddress else { return }
-            for start in stride(from: 0, to: count, by: activations.logitRows) {
-                let range = start..<min(count, start + activations.logitRows)
+            // Equal parts: a short last one would not repay the reading of the head.
+            let parts = (count + activations.logitRows - 1) / activations.logitRows
+            let rows = parts > 0 ? (count + parts - 1) / parts : 1
+            for start in stride(from: 0, to: count, by: rows) {
+                let range = start..<min(count, start + rows)
                 project(
                     w, activations.scoredNormed + start * c.hiddenSize, rows: range.count,
                     into: activations.logits,
@@ -174,7 +179,7 @@ extension Transformer {
         _ losses: UnsafeMutablePointer<ck_row_loss>
     ) {
         let v = configuration.vocabularySize
-        context.forBlocks(of: 4, in: range.count) { block, _ in
+        context.forBlocks(of: 4, in: range.count, as: .loss) { block, _ in
             for row in block {
                 losses[range.lowerBound + row] = context.kernels.pointee.cross_entropy(
                     activations.logits + row * v, v, Int(packed.targets[range.lowerBound + row]), scale)

@@ -65,7 +65,7 @@ struct Attention {
         }
         let width = heads * headSize
         let kernels = context.kernels
-        context.pool.parallel(tiles.count * heads) { tile, worker in
+        context.timedTiles(.attention, tiles.count * heads) { tile, worker in
             let head = tile % heads
             let (index, offset) = tiles[tile / heads]
             let sequence = sequences[index]
@@ -121,7 +121,7 @@ struct Attention {
         let width = heads * headSize
         let stride = columns.width
         let kernels = context.kernels
-        context.pool.parallel(sequences.count * keyValueHeads) { tile, worker in
+        context.timedTiles(.attention, sequences.count * keyValueHeads) { tile, worker in
             let shared = tile % keyValueHeads
             let sequence = sequences[tile / keyValueHeads]
             let base = sequence.start * stride + shared * columns.stride

@@ -16,13 +16,13 @@ struct Operand {
         self.transposed = transposed
     }
 
-    /// The same matrix from `row` on.
-    func rows(from row: Int) -> UnsafePointer<Float> { base + (transposed ? row : row * stride) }
-    /// The same matrix from `column` on.
-    func columns(from column: Int) -> UnsafePointer<Float> { base + (transposed ? column * stride : column) }
+    /// The place of an element.
+    func at(_ row: Int, _ column: Int) -> UnsafePointer<Float> {
+        base + (transposed ? column * stride + row : row * stride + column)
+    }
 }
 
-/// c(m,n) = alpha · a(m,k) · b(k,n) + beta · c, on the calling thread. The only way to sgemm.
+/// c(m,n) = alpha · a(m,k) · b(k,n) + beta · c, on the calling thread. The only way to OpenBLAS.
 func gemm(
     _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1, _ a: Operand, _ b: Operand, beta: Float,
     _ c: UnsafeMutablePointer<Float>, stride: Int
@@ -46,52 +46,64 @@ extension ComputeContext {
     /// stand beside it: texts that are continued together come out as each alone.
     static let independentRows = 16
 
-    /// c(m,n) = a(m,k) · b(k,n) + beta · c (+ bias(n) in each row), over tiles of m x n on all threads.
+    /// c(m,n) = a(m,k) · b(k,n) + beta · c (+ bias(n) in each row), on all threads; beta is 0 or 1.
     ///
-    /// The tiles are a function of m and n alone and k is never split: the bits do not depend on the threads.
+    /// k is cut by its own size alone and never shared out, so the bits do not depend on the threads.
     func multiply(
         _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
         _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>? = nil
     ) {
         guard m > 0, n > 0 else { return }
-        if m <= Self.independentRows, !a.transposed {
-            return multiplyRows(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+        timed(.matrixProducts, operations: 2 * m * n * k) {
+            if let native, k > 0 {
+                native.multiply(self, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+            } else if m <= Self.independentRows, k > 0, !a.transposed, brain == nil {
+                multiplyRows(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+            } else if k > 0, kernels.pointee.level > 0 || brain != nil {
+                panels.multiply(
+                    self, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias, rounding: brain != nil)
+            } else {
+                multiplyTiles(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+            }
         }
+    }
+
+    /// By OpenBLAS over fixed tiles.
+    private func multiplyTiles(
+        _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
+        _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
+    ) {
         let tiles = TileGrid(rows: m, columns: n)
         pool.parallel(tiles.count) { tile, _ in
             let (rows, columns) = tiles[tile]
             let target = c + rows.lowerBound * stride + columns.lowerBound
             gemm(
                 rows.count, columns.count, k,
-                Operand(a.rows(from: rows.lowerBound), stride: a.stride, transposed: a.transposed),
-                Operand(b.columns(from: columns.lowerBound), stride: b.stride, transposed: b.transposed),
+                Operand(a.at(rows.lowerBound, 0), stride: a.stride, transposed: a.transposed),
+                Operand(b.at(0, columns.lowerBound), stride: b.stride, transposed: b.transposed),
                 beta: beta, target, stride: stride)
             if let bias {
                 kernels.pointee.add_bias(target, stride, bias + columns.lowerBound, rows.count, columns.count)
             }
         }
     }
-}
 
-extension ComputeContext {
-    /// ``multiply(_:_:_:_:_:beta:_:stride:bias:)`` row by row; each tile of b is read from memory once.
+    /// Row by row, packing nothing; each part of b is read from memory once. Where n is cut changes no bit.
     private func multiplyRows(
         _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
         _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
     ) {
-        let tiles = TileGrid(rows: 1, columns: n)
-        pool.parallel(tiles.count) { tile, _ in
-            let columns = tiles[tile].columns
-            let part = Operand(
-                b.columns(from: columns.lowerBound), stride: b.stride, transposed: b.transposed)
+        // Enough parts that threads end together, small enough for their caches if several rows read them.
+        let width = max(64, min(256, n / (8 * pool.threads)) & ~63)
+        let multiply = b.transposed ? kernels.pointee.gemv_rows : kernels.pointee.gemv_columns
+        forBlocks(of: width, in: n) { columns, _ in
+            let start = columns.lowerBound
             for row in 0..<m {
-                let target = c + row * stride + columns.lowerBound
-                gemm(
-                    1, columns.count, k, Operand(a.rows(from: row), stride: a.stride), part, beta: beta,
-                    target, stride: stride)
-                if let bias {
-                    kernels.pointee.add_bias(target, stride, bias + columns.lowerBound, 1, columns.count)
-                }
+                let y = c + row * stride + start
+                multiply(
+                    columns.count, k, a.at(row, 0), b.at(0, start), b.stride, y,
+                    beta == 0 ? nil : UnsafePointer(y))
+                if let bias { kernels.pointee.accumulate(y, bias + start, columns.count) }
             }
         }
     }

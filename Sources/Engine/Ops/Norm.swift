@@ -29,7 +29,7 @@ struct Norm: Sendable {
         _ context: ComputeContext, _ parameters: UnsafePointer<Float>, _ x: UnsafePointer<Float>, rows: Int,
         columns: Int, epsilon: Float, into y: UnsafeMutablePointer<Float>, _ statistics: Statistics
     ) {
-        context.forRows(rows, width: columns) { block in
+        context.forRows(rows, width: columns, as: .normalization) { block in
             let start = block.lowerBound
             forward(
                 context.kernels, parameters, x + start * columns, rows: block.count, columns: columns,
@@ -54,14 +54,14 @@ struct Norm: Sendable {
         _ gradients: GradientTarget, dy: UnsafePointer<Float>, x: UnsafePointer<Float>,
         _ statistics: Statistics, rows: Int, columns: Int, into dx: UnsafeMutablePointer<Float>
     ) {
-        context.forRows(rows, width: columns) { block in
+        context.forRows(rows, width: columns, as: .normalization) { block in
             let start = block.lowerBound
             backwardInput(
                 context.kernels, parameters, dy: dy + start * columns, x: x + start * columns,
                 statistics.rows(from: start), rows: block.count, columns: columns, into: dx + start * columns)
         }
         if gradients[gamma] == nil && gradients[beta] == nil { return }
-        context.forBlocks(of: 64, in: columns) { block, _ in
+        context.forBlocks(of: 64, in: columns, as: .normalization) { block, _ in
             backwardWeight(
                 context.kernels, gradients, dy: dy, x: x, statistics, rows: rows, columns: block,
                 stride: columns)
@@ -102,7 +102,9 @@ struct Norm: Sendable {
 
 extension ComputeContext {
     /// Runs `body` over blocks of rows that are about 64 KiB each.
-    func forRows(_ rows: Int, width: Int, _ body: (_ block: Range<Int>) -> Void) {
-        forBlocks(of: max(1, 16384 / max(1, width)), in: rows) { block, _ in body(block) }
+    func forRows(
+        _ rows: Int, width: Int, as part: Profile.Part? = nil, _ body: (_ block: Range<Int>) -> Void
+    ) {
+        forBlocks(of: max(1, 16384 / max(1, width)), in: rows, as: part) { block, _ in body(block) }
     }
 }

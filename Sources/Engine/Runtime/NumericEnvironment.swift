@@ -11,8 +11,18 @@ package struct NumericEnvironment: Sendable, Hashable, Codable {
     package var blasBuild: String
     /// The instruction level of our own kernels: `scalar`, `avx2` or `avx512`.
     package var kernelLevel: String
+    /// How operands of matrix products are rounded and by whom, unless they stay f32: "bf16, oneDNN 2.6.3".
+    package var arithmetic: String?
     /// How many threads ran; results do not depend on it.
     package var threads: Int
+
+    /// The same in a few words.
+    package var summary: String {
+        let words = blasBuild.split(separator: " ")
+        let version = words.count > 1 ? words[1] : "unknown version"
+        let own = "OpenBLAS \(blasCore) (\(version)), kernels \(kernelLevel)"
+        return arithmetic.map { "\($0), \(own)" } ?? own
+    }
 
     /// Instruction sets that matter for the choice of kernels.
     package struct Processor: Sendable, Hashable {
@@ -44,7 +54,8 @@ package struct NumericEnvironment: Sendable, Hashable, Codable {
 
     /// The whole set of OpenBLAS variables for a new process: nothing of it is to be inherited.
     package static func variables(for processor: Processor) -> [String: String] {
-        var variables = ["OPENBLAS_NUM_THREADS": "1"]
+        // oneDNN runs on OpenMP.
+        var variables = ["OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"]
         if let core = coreType(for: processor) { variables["OPENBLAS_CORETYPE"] = core }
         return variables
     }
@@ -52,7 +63,9 @@ package struct NumericEnvironment: Sendable, Hashable, Codable {
     /// What this process runs. Sets OpenBLAS to one thread, for the whole process.
     ///
     /// - Throws: ``EngineError`` with `.unsupportedMachine` if OpenBLAS keeps to threads of its own.
-    static func current(kernels: UnsafePointer<ck_kernels>, threads: Int) throws(EngineError)
+    static func current(
+        kernels: UnsafePointer<ck_kernels>, threads: Int, arithmetic: String? = nil
+    ) throws(EngineError)
         -> NumericEnvironment
     {
         openblas_set_num_threads(1)
@@ -64,6 +77,6 @@ package struct NumericEnvironment: Sendable, Hashable, Codable {
         }
         return NumericEnvironment(
             blasCore: String(cString: openblas_get_corename()), blasBuild: build,
-            kernelLevel: String(cString: kernels.pointee.name), threads: threads)
+            kernelLevel: String(cString: kernels.pointee.name), arithmetic: arithmetic, threads: threads)
     }
 }

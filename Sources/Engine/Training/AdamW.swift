@@ -79,7 +79,7 @@ package final class AdamW {
             bias_correction2_sqrt: Float(correction2.squareRoot()), epsilon: Float(rates.epsilon),
             negative_step_size: Float(-(rates.learningRate / correction1)))
         for range in ranges {
-            context.forBlocks(of: 1 << 16, in: range.count) { block, _ in
+            context.forBlocks(of: 1 << 16, in: range.count, as: .optimizer) { block, _ in
                 let start = range.lowerBound + block.lowerBound
                 withUnsafePointer(to: constants) {
                     context.kernels.pointee.adamw(

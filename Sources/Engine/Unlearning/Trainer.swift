@@ -121,9 +121,9 @@ package struct Trainer {
                 let position = StepPosition(
                     number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
-                gradients.clear(ranges)
-                let losses = try objective.accumulate(
-                    data.batches(rows, at: position), model, into: gradients)
+                model.context.clear(gradients, ranges)
+                let batches = model.context.timed(.input) { data.batches(rows, at: position) }
+                let losses = try objective.accumulate(batches, model, into: gradients)
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
                     state.cappedAt = loss
                     break

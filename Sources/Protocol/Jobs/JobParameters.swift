@@ -51,8 +51,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var retainLoss: RetainLoss?
     /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (`ascent`).
     package var maxForgetLoss: Double?
-    /// Arithmetic of the training; `f32`.
+    /// Arithmetic of matrix products in training and evaluation; default `f32`.
     package var precision: Precision?
+    /// Whether the job tells where its time went; default false.
+    package var profile: Bool?
     /// What evaluation counts as right; default `token`.
     package var accuracy: AccuracyUnit?
     /// Whether rows that are too long are cut rather than refused; default false.
@@ -122,7 +124,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case epochs, alpha, pairing, precision, accuracy, truncate, shuffle
+        case epochs, alpha, pairing, precision, profile, accuracy, truncate, shuffle
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
         case schedule, betas, epsilon, accumulate, adapter
         case learningRate = "learning_rate"
@@ -162,9 +164,11 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// The names of the parameters that `kind` reads.
     package static func names(for kind: JobKind) -> Set<String> {
         let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
-        let evaluation = layout.union(["accuracy", "batch_size", "max_length", "truncate"])
+        let evaluation = layout.union([
+            "accuracy", "batch_size", "max_length", "truncate", "precision", "profile",
+        ])
         let training = evaluation.union([
-            "epochs", "learning_rate", "shuffle", "precision", "schedule", "warmup_steps", "weight_decay",
+            "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
             "checkpoint_steps", "checkpoint_seconds",
@@ -217,6 +221,8 @@ package enum RetainLoss: String, Codable, Sendable, CaseIterable {
 package enum Precision: String, Codable, Sendable, CaseIterable {
     /// IEEE single precision throughout.
     case f32
+    /// Operands of matrix products rounded to bfloat16, sums and everything else in f32, weights kept in f32.
+    case bf16
 }
 
 /// What an accuracy counts.

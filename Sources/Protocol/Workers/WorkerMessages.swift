@@ -100,20 +100,24 @@ package struct NumericEnvironmentReport: Codable, Hashable, Sendable {
     package var blas: String?
     /// The level of our own kernels: `avx512`, `avx2`, `scalar`.
     package var kernels: String
+    /// How operands of matrix products were rounded and by whom; `null` for f32.
+    package var arithmetic: String?
     package var threads: Int
     package var software: String
     /// A report.
     package init(
-        coreType: String?, blas: String?, kernels: String, threads: Int, software: String = Software.version
+        coreType: String?, blas: String?, kernels: String, arithmetic: String? = nil, threads: Int,
+        software: String = Software.version
     ) {
         self.coreType = coreType
         self.blas = blas
         self.kernels = kernels
+        self.arithmetic = arithmetic
         self.threads = threads
         self.software = software
     }
     enum CodingKeys: String, CodingKey {
-        case blas, kernels, threads, software
+        case blas, kernels, arithmetic, threads, software
         case coreType = "core_type"
     }
 }

@@ -25,6 +25,17 @@ struct EvaluationOptions: ParsableArguments {
     @Flag(help: "Cut rows that are too long instead of refusing them.")
     var truncate = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Arithmetic of matrix products: f32, or bf16 operands with f32 sums where the processor has them (default f32).",
+            valueName: "f32|bf16"))
+    var precision: Precision?
+
+    @Flag(
+        help: "Tell where the time goes: shares of matrix products, attention, norms, loss, optimiser, input."
+    )
+    var profile = false
+
     @OptionGroup(title: "Evaluation") var layout: TemplateOptions
 
     /// Sets what was given.
@@ -34,5 +45,7 @@ struct EvaluationOptions: ParsableArguments {
         if let maxLength { parameters.maxLength = maxLength }
         if truncate { parameters.truncate = true }
         layout.apply(to: &parameters)
+        if let precision { parameters.precision = precision }
+        if profile { parameters.profile = true }
     }
 }

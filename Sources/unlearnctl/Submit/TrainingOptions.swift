@@ -82,9 +82,6 @@ struct TrainingOptions: ParsableArguments {
         help: "Keep the order of the file instead of one drawn from the seed.")
     var noShuffle = false
 
-    @Option(help: ArgumentHelp("Arithmetic of the training (default f32).", valueName: "f32"))
-    var precision: Precision?
-
     @Option(
         name: .customLong("lora-rank"),
         help: ArgumentHelp(
@@ -123,7 +120,6 @@ struct TrainingOptions: ParsableArguments {
         if let epochs { parameters.epochs = epochs }
         if let learningRate { parameters.learningRate = learningRate }
         if noShuffle { parameters.shuffle = false }
-        if let precision { parameters.precision = precision }
         if let schedule { parameters.schedule = schedule }
         if let warmupSteps { parameters.warmupSteps = warmupSteps }
         if let weightDecay { parameters.weightDecay = weightDecay }

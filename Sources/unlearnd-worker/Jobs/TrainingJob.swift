@@ -125,19 +125,21 @@ struct TrainingJob {
         let state = try checkpoints.restore(saved, trainer)
         let extra: JSONValue = ["before": try before.map { try JSONValue(encoding: $0) } ?? .null]
         try phase.update(state.steps, of: total)
-        let outcome = try trainer.run(from: state) { step in
-            var figures = step.losses.figures
-            figures["epoch"] = Double(step.epoch)
-            figures["loss"] = step.loss
-            figures["forget_loss"] = step.forgetLoss
-            figures["retain_loss"] = step.retainLoss
-            figures["learning_rate"] = step.learningRate
-            figures["gradient_norm"] = step.gradientNorm
-            try phase.update(step.number, of: total, figures: figures)
-        } epoch: {
-            try context.send(.epoch($0))
-        } state: {
-            try checkpoints.stepped($0, of: total, trainer, extra: extra)
+        let outcome = try context.profiled("edit") {
+            try trainer.run(from: state) { step in
+                var figures = step.losses.figures
+                figures["epoch"] = Double(step.epoch)
+                figures["loss"] = step.loss
+                figures["forget_loss"] = step.forgetLoss
+                figures["retain_loss"] = step.retainLoss
+                figures["learning_rate"] = step.learningRate
+                figures["gradient_norm"] = step.gradientNorm
+                try phase.update(step.number, of: total, figures: figures)
+            } epoch: {
+                try context.send(.epoch($0))
+            } state: {
+                try checkpoints.stepped($0, of: total, trainer, extra: extra)
+            }
         }
         try checkpoints.finished(outcome.state, of: total, trainer, extra: extra)
         if let loss = outcome.cappedAt {

@@ -13,6 +13,10 @@ final class JobContext {
     let compute: ComputeContext
     /// What will be kept of the job beside its figures: `evidence.add(.units, […])` at any time before its end.
     let evidence = EvidenceCollector()
+    /// Why the job runs in another arithmetic than was asked for, if it does.
+    let precisionWarning: String?
+    /// Where the time of each profiled phase went.
+    private(set) var profiles = JSONObject()
     private let output: MessageWriter
     private let inbox: Inbox
 
@@ -22,7 +26,13 @@ final class JobContext {
         self.output = output
         self.inbox = inbox
         store = try ObjectStore(root: order.store)
-        compute = try ComputeContext(threads: max(1, order.threads))
+        var brain: BrainProducts?
+        var warning: String?
+        if order.spec.parameters?.precision == .bf16 {
+            do { brain = .native(try OneDNN()) } catch { warning = "bf16: \(error); computed in f32" }
+        }
+        precisionWarning = warning
+        compute = try ComputeContext(threads: max(1, order.threads), brain: brain)
     }
 
     var spec: JobSpec { order.spec }
@@ -37,6 +47,17 @@ final class JobContext {
 
     /// Adds a line to the job's log.
     func log(_ message: String) { try? output.send(.log(level: "info", message: message)) }
+
+    /// Runs a phase of the job; with `profile`, tells where its time went.
+    func profiled<Result>(_ phase: String, _ body: () throws -> Result) rethrows -> Result {
+        guard parameters.profile == true else { return try body() }
+        compute.profile.start()
+        let result = try body()
+        let figures = compute.profile.stop()
+        profiles[phase] = figures.json
+        log("profile of \(phase): \(figures.words)")
+        return result
+    }
 
     /// Ends the job if somebody wants that; to be called at every step and chunk.
     func checkCancelled() throws { if inbox.isCancelled { throw Cancelled() } }
@@ -84,16 +105,15 @@ final class JobContext {
         return NumericEnvironmentReport(
             coreType: usesMatrices ? environment.blasCore : nil,
             blas: usesMatrices ? environment.blasBuild : nil,
-            kernels: environment.kernelLevel, threads: environment.threads)
+            kernels: environment.kernelLevel, arithmetic: environment.arithmetic, threads: environment.threads
+        )
     }
 
     /// The same for people.
     var environmentInWords: String {
         let environment = compute.environment
-        let words = environment.blasBuild.split(separator: " ")
-        let version = words.count > 1 ? words[1] : "unknown version"
-        let blas = usesMatrices ? "OpenBLAS \(environment.blasCore) (\(version)), " : ""
-        return "\(blas)kernels \(environment.kernelLevel), \(environment.threads) threads"
+        let kernels = usesMatrices ? environment.summary : "kernels \(environment.kernelLevel)"
+        return "\(kernels), \(environment.threads) threads"
     }
 
     private var usesMatrices: Bool {
@@ -122,7 +142,7 @@ final class JobContext {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
         for key in ["note", "labels", "key", "priority", "after", "at", "hold"] { spec[key] = nil }
         if var parameters = spec["parameters"]?.objectValue {
-            for key in ["transfer", "checkpoint_steps", "checkpoint_seconds"] { parameters[key] = nil }
+            for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] { parameters[key] = nil }
             spec["parameters"] = .object(parameters)
         }
         var inputs = JSONObject()

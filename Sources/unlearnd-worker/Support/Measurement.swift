@@ -59,8 +59,10 @@ struct Measurement {
         -> EvaluationFigures
     {
         let phase = context.phase("evaluate-\(role.rawValue)", unit: "rows")
-        let figures = try Evaluator(model).figures(sets, accuracy: context.parameters.accuracy ?? .token) {
-            try phase.update($0, of: $1)
+        let figures = try context.profiled("evaluate-\(role.rawValue)") {
+            try Evaluator(model).figures(sets, accuracy: context.parameters.accuracy ?? .token) {
+                try phase.update($0, of: $1)
+            }
         }
         try context.send(.evaluation(role: role.rawValue, figures: figures))
         return figures

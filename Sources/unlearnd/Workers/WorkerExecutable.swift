@@ -24,7 +24,7 @@ enum WorkerExecutable {
     static func environment(features: CPUFeatures = .current) -> [String: String] {
         var environment = [
             "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp",
-            "OPENBLAS_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
         ]
         if let type = features.openBLASCoreType { environment["OPENBLAS_CORETYPE"] = type }
         // For tests that let a worker die at a certain place.

@@ -55,10 +55,11 @@ struct GoldenModel {
 
     /// A model with the golden weights.
     func load(
-        threads: Int = 2, level: Int32? = nil, checkpointing: Bool = false, adapters: AdapterSettings? = nil
+        threads: Int = 2, level: Int32? = nil, checkpointing: Bool = false, adapters: AdapterSettings? = nil,
+        brain: BrainProducts? = nil
     ) throws -> Transformer {
         let model = try Transformer(
-            configuration, context: ComputeContext(threads: threads, level: level),
+            configuration, context: ComputeContext(threads: threads, level: level, brain: brain),
             checkpointing: checkpointing, adapters: adapters)
         let names = tensors.entries.keys.filter { $0.hasPrefix("weights/") }.sorted()
         let bindings = try model.table.bind(

@@ -257,6 +257,71 @@ import Testing
         }
     }
 
+    @Test(arguments: sizes)
+    func `matrix products from panels`(size: Int) {
+        for (m, n, k) in [(size, 17, 9), (3, size, 33), (29, 40, size), (size, size, 8)] {
+            let a = values(m * k, seed: 23), b = values(k * n, seed: 24), bias = values(n, seed: 25)
+            let start = values(m * n, seed: 26)
+            for (left, right) in [(false, false), (true, false), (false, true), (true, true)] {
+                for added in [false, true] {
+                    compare(size, tolerance: 1e-5, from: start) { kernels, out in
+                        let height = (m + kernels.gemm_rows - 1) / kernels.gemm_rows * kernels.gemm_rows
+                        let width =
+                            (n + kernels.gemm_columns - 1) / kernels.gemm_columns * kernels.gemm_columns
+                        // Nothing may be written behind the panels.
+                        var x = [Float](repeating: .nan, count: height * k + 1)
+                        var y = [Float](repeating: .nan, count: width * k + 1)
+                        kernels.gemm_pack_left(&x, a, left ? m : k, left ? 1 : 0, m, k)
+                        kernels.gemm_pack_right(&y, b, right ? k : n, right ? 1 : 0, n, k)
+                        #expect(x.last?.isNaN == true && y.last?.isNaN == true)
+                        #expect(
+                            !x.dropLast().contains(where: \.isNaN) && !y.dropLast().contains(where: \.isNaN))
+                        out.withUnsafeMutableBufferPointer { out in
+                            guard let c = out.baseAddress else { return }
+                            kernels.gemm_block(
+                                m, n, k, x, y, c, n, added ? UnsafePointer(c) : nil, n, added ? nil : bias)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: sizes)
+    func `one row times a matrix`(size: Int) {
+        for (n, k) in [(size, 33), (7, size), (size, size)] {
+            let x = values(k, seed: 27), b = values(n * (k + 3), seed: 28), c = values(k * (n + 5), seed: 29)
+            for added in [false, true] {
+                compare(size, tolerance: 1e-5, from: values(n, seed: 30)) { kernels, out in
+                    out.withUnsafeMutableBufferPointer { out in
+                        guard let y = out.baseAddress else { return }
+                        kernels.gemv_rows(n, k, x, b, k + 3, y, added ? UnsafePointer(y) : nil)
+                    }
+                }
+                compare(size, tolerance: 1e-5, from: values(n, seed: 31)) { kernels, out in
+                    out.withUnsafeMutableBufferPointer { out in
+                        guard let y = out.baseAddress else { return }
+                        kernels.gemv_columns(n, k, x, c, n + 5, y, added ? UnsafePointer(y) : nil)
+                    }
+                }
+            }
+            // Where n is cut changes no bit.
+            for kernels in vectors where n > 1 {
+                var whole = [Float](repeating: 0, count: n), parts = whole
+                kernels.gemv_rows(n, k, x, b, k + 3, &whole, nil)
+                parts.withUnsafeMutableBufferPointer { parts in
+                    guard let y = parts.baseAddress else { return }
+                    b.withUnsafeBufferPointer { b in
+                        guard let base = b.baseAddress else { return }
+                        kernels.gemv_rows(1, k, x, base, k + 3, y, nil)
+                        kernels.gemv_rows(n - 1, k, x, base + k + 3, k + 3, y + 1, nil)
+                    }
+                }
+                #expect(whole == parts)
+            }
+        }
+    }
+
     @Test func `all 65536 halves convert and come back, and rounding is to nearest even`() {
         let all = (0...UInt16.max).map { $0 }
         for kernels in [scalar] + vectors {
@@ -290,6 +355,11 @@ import Testing
             scalar.to_bf16(&expected, edges, edges.count)
             kernels.to_bf16(&actual, edges, edges.count)
             #expect(actual == expected)
+            // Rounding in place is the way there and back.
+            var rounded = edges, back = edges
+            kernels.round_bf16(&rounded, edges.count)
+            kernels.from_bf16(&back, actual, edges.count)
+            #expect(rounded.map(\.bitPattern) == back.map(\.bitPattern))
         }
     }
 
