@@ -146,7 +146,8 @@ struct TrainingOptionTests {
             results.append(model.weights.map(\.bitPattern))
         }
         #expect(results.allSatisfy { $0 == results[0] })
-        #expect(try results[0] != golden.load().weights.map(\.bitPattern))
+        let start = try golden.load().weights.map(\.bitPattern)
+        #expect(Array(results[0].prefix(start.count)) != start)
     }
 
     @Test func `names and layers that the model lacks are refused by name`() throws {
