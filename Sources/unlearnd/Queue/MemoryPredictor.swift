@@ -9,6 +9,7 @@ import SystemPackage
 final class MemoryPredictor: Sendable {
     private static let capacity = 256
     private static let longestAnswer = 64 << 10
+    private static let patience = Duration.seconds(10)
 
     private let executable: String
     private let environment: [String: String]
@@ -24,6 +25,26 @@ final class MemoryPredictor: Sendable {
     /// that the model lacks. The job will say why.
     func answer(_ question: MemoryQuestion) async -> MemoryAnswer? {
         if let answer = known.withLock({ $0[question] }) { return answer }
+        let answer = await withTaskGroup(of: MemoryAnswer?.self) { group in
+            group.addTask { await self.ask(question) }
+            // It takes milliseconds; a program that hangs must not hold up submissions.
+            group.addTask {
+                try? await Task.sleep(for: Self.patience)
+                return nil
+            }
+            let first = await group.next()
+            group.cancelAll()
+            return first ?? nil
+        }
+        guard let answer else { return nil }
+        known.withLock { known in
+            if known.count >= Self.capacity { known = [:] }
+            known[question] = answer
+        }
+        return answer
+    }
+
+    private func ask(_ question: MemoryQuestion) async -> MemoryAnswer? {
         let environment = Dictionary(
             uniqueKeysWithValues: environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) })
         guard let text = try? JSONValue(encoding: question).serialized(),
@@ -35,10 +56,6 @@ final class MemoryPredictor: Sendable {
             let answer = try? StrictJSON.parse(result.standardOutput).decode(
                 MemoryAnswer.self, allowUnknown: true)
         else { return nil }
-        known.withLock { known in
-            if known.count >= Self.capacity { known = [:] }
-            known[question] = answer
-        }
         return answer
     }
 }
