@@ -33,7 +33,7 @@ enum Worker {
                 result.result = .object(figures)
             }
             result.add(context.profiles)
-            try hand(over: context, peak: result.peakMemory)
+            try hand(over: context, result)
             try output.send(.finished(result))
         } catch is Cancelled {
             return 0
@@ -47,10 +47,17 @@ enum Worker {
     }
 
     /// Sends the evidence, with what the arithmetic ran on where there was any.
-    private static func hand(over context: JobContext, peak: Int64?) throws {
+    private static func hand(over context: JobContext, _ result: WorkerResult) throws {
+        if let manifest = result.manifest, context.spec.kind.editsVersion, context.spec.evaluate != false {
+            try DiffSummary.add(
+                try context.reader(context.order.base, "base"),
+                try CheckpointReader(store: context.store, manifestID: manifest, cachedObjects: 2), context)
+        }
         if context.spec.kind.editsVersion || context.spec.kind == .evaluate {
             context.evidence.add(.environment, try JSONValue(encoding: context.environmentReport))
-            if let peak { context.evidence.add(.environment, ["peak_memory": .integer(peak)]) }
+            if let peak = result.peakMemory {
+                context.evidence.add(.environment, ["peak_memory": .integer(peak)])
+            }
         }
         for piece in context.evidence.pieces {
             if let fault = piece.fault {

@@ -19,6 +19,8 @@ struct DaemonConfiguration: Sendable {
         case worker
         case logLevel = "log_level"
         case cancelGraceSeconds = "cancel_grace_seconds"
+        case candidateDepth = "candidate_depth"
+        case candidateDays = "candidate_days"
     }
 
     /// Why a configuration cannot be used.
@@ -92,7 +94,10 @@ struct DaemonConfiguration: Sendable {
             threads: try reader.whole(.threads, 1...1024)
                 ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
             memoryLimit: try reader.bytes(.memoryLimit),
-            grace: try reader.seconds(.cancelGraceSeconds) ?? 5)
+            grace: try reader.seconds(.cancelGraceSeconds) ?? 5,
+            candidates: CandidateRules(
+                depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
+                days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days))
     }
 
     /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.

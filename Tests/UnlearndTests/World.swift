@@ -52,7 +52,7 @@ final class World: Sendable {
 
     init(
         parallel: Int = 2, interactive: Int = 4, memoryLimit: Int64? = 64 << 30, grace: Double = 5,
-        directory: TemporaryDirectory? = nil
+        candidates: CandidateRules = CandidateRules(), directory: TemporaryDirectory? = nil
     ) throws {
         let directory = try directory ?? TemporaryDirectory()
         self.directory = directory
@@ -70,7 +70,7 @@ final class World: Sendable {
         control = try ControlPlane(
             configuration: ControlConfiguration(
                 stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
-                memoryLimit: memoryLimit, grace: grace),
+                memoryLimit: memoryLimit, grace: grace, candidates: candidates),
             transfers: EmptyTransfers(directory: directory),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }

@@ -17,7 +17,7 @@ package struct Job: Codable, Hashable, Sendable {
     package var digest: Digest?
     /// Whether the job's version became the model's head.
     package var headMoved: Bool?
-    /// Why not: `gate-refused`, `base-not-head`.
+    /// Why not: `gate-refused`, `sweep`, `base-not-head`.
     package var headReason: String?
     package var gate: GateVerdict?
     package var evaluation: EvaluationReport?

@@ -18,6 +18,8 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var reference: VersionReference?
     /// The conditions that the result must meet to become head.
     package var gate: String?
+    /// Why something is to be forgotten: chooses the gate where none is given.
+    package var need: Need?
     /// Whether to measure before and after; `nil` means yes where a forget or retain set is given.
     package var evaluate: Bool?
     /// The seed of data order and random numbers.
@@ -36,6 +38,8 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var labels: [String: String]?
     /// Free text for people, such as the number of a request.
     package var note: String?
+    /// The job's place in a sweep; written by the daemon.
+    package var sweep: SweepPlace?
     /// What the kind needs beyond the above.
     package var parameters: JobParameters?
 

@@ -103,6 +103,8 @@ package struct EventType: RawRepresentable, Codable, Hashable, Sendable {
     package static let version = EventType(rawValue: "version")
     /// A head moved: `from`, `to`, `who`, `why`.
     package static let head = EventType(rawValue: "head")
+    /// A candidate was given up because its time was over: `version`, `digest`.
+    package static let expired = EventType(rawValue: "expired")
     /// Something worth knowing.
     package static let warning = EventType(rawValue: "warning")
     /// The queue was paused or resumed: `paused`.

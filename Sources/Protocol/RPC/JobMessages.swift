@@ -81,11 +81,14 @@ package struct JobListParams: Codable, Hashable, Sendable {
     package var limit: Int?
     /// Only jobs with smaller numbers.
     package var before: JobID?
+    /// Only jobs of this family of a sweep.
+    package var sweep: String?
     /// A query.
     package init(
         states: [JobState]? = nil, model: ModelName? = nil, all: Bool? = nil, limit: Int? = nil,
-        before: JobID? = nil
+        before: JobID? = nil, sweep: String? = nil
     ) {
+        self.sweep = sweep
         self.states = states
         self.model = model
         self.all = all

@@ -26,6 +26,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case transferOpen = "transfer.open"
     /// ``JobSubmitParams`` → ``JobSubmitResult``
     case jobSubmit = "job.submit"
+    /// ``JobSweepParams`` → ``JobSweepResult``
+    case jobSweep = "job.sweep"
     /// ``JobListParams`` → [``Job``]
     case jobList = "job.list"
     /// ``JobParams`` → ``Job``
@@ -58,6 +60,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelRollback = "model.rollback"
     /// ``PromoteParams`` → ``HeadMove``
     case modelPromote = "model.promote"
+    /// ``ModelFilterParams`` → ``ModelFilter``
+    case modelFilter = "model.filter"
     /// ``NoParams`` → ``StoreStatus``
     case storeStatus = "store.status"
     /// ``StoreGCParams`` → ``StoreGCResult``
@@ -82,9 +86,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .storeStatus,
             .queueStatus, .auditLog, .auditVerify:
             .viewer
-        case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobCancel, .jobRetry, .jobHold,
-            .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .storeGC, .queuePause,
-            .queueResume:
+        case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
+            .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
+            .storeGC,
+            .queuePause, .queueResume:
             .operator_
         }
     }

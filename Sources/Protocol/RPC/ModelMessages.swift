@@ -55,6 +55,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var head: Bool
     /// Whether its gate was refused or its base was not head.
     package var candidate: Bool
+    /// Whether its bytes are no longer there: it was purged, or a candidate whose time was over.
+    package var gone: Bool
     package var digest: Digest
     package var bytes: Int64
     package var note: String?
@@ -62,8 +64,9 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package init(
         version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
         head: Bool,
-        candidate: Bool, digest: Digest, bytes: Int64, note: String?
+        candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?
     ) {
+        self.gone = gone
         self.version = version
         self.parent = parent
         self.job = job
@@ -77,7 +80,7 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case version, parent, job, kind, created, head, candidate, digest, bytes, note
+        case version, parent, job, kind, created, head, candidate, gone, digest, bytes, note
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -89,6 +92,7 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         try container.encode(created, forKey: .created)
         try container.encode(head, forKey: .head)
         try container.encode(candidate, forKey: .candidate)
+        try container.encode(gone, forKey: .gone)
         try container.encode(digest, forKey: .digest)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(note, forKey: .note)
@@ -141,15 +145,21 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     package var history: [VersionSummary]
     package var moves: [HeadMove]
     package var files: [FileSummary]
+    /// What the unlearning jobs in the head's line were asked to forget, oldest first.
+    package var requests: [UnlearnedRequest]
     /// A detail.
-    package init(summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary]) {
+    package init(
+        summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary],
+        requests: [UnlearnedRequest] = []
+    ) {
+        self.requests = requests
         self.summary = summary
         self.history = history
         self.moves = moves
         self.files = files
     }
 
-    enum CodingKeys: String, CodingKey { case history, moves, files }
+    enum CodingKeys: String, CodingKey { case history, moves, files, requests }
 
     package init(from decoder: any Decoder) throws {
         summary = try ModelSummary(from: decoder)
@@ -157,6 +167,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         history = try container.decode([VersionSummary].self, forKey: .history)
         moves = try container.decode([HeadMove].self, forKey: .moves)
         files = try container.decode([FileSummary].self, forKey: .files)
+        requests = try container.decodeIfPresent([UnlearnedRequest].self, forKey: .requests) ?? []
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -166,6 +177,30 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         try container.encode(history, forKey: .history)
         try container.encode(moves, forKey: .moves)
         try container.encode(files, forKey: .files)
+        try container.encode(requests, forKey: .requests)
+    }
+}
+
+/// What one unlearning job was asked to forget, and which versions still know it.
+package struct UnlearnedRequest: Codable, Hashable, Sendable {
+    package var job: JobID
+    /// The forget set.
+    package var forget: Digest
+    /// The version that the job made.
+    package var version: VersionNumber
+    /// The versions before it in its line whose bytes are there.
+    package var knownBy: [VersionNumber]
+    /// A request.
+    package init(job: JobID, forget: Digest, version: VersionNumber, knownBy: [VersionNumber]) {
+        self.job = job
+        self.forget = forget
+        self.version = version
+        self.knownBy = knownBy
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case job, forget, version
+        case knownBy = "known_by"
     }
 }
 

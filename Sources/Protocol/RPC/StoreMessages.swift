@@ -60,14 +60,17 @@ package struct StoreGCResult: Codable, Hashable, Sendable {
     package var objects: Int
     package var bytes: Int64
     package var dryRun: Bool
+    /// The candidates that were given up first because their time was over.
+    package var expired: [VersionReference]
     /// A result.
-    package init(objects: Int, bytes: Int64, dryRun: Bool) {
+    package init(objects: Int, bytes: Int64, dryRun: Bool, expired: [VersionReference] = []) {
+        self.expired = expired
         self.objects = objects
         self.bytes = bytes
         self.dryRun = dryRun
     }
     enum CodingKeys: String, CodingKey {
-        case objects, bytes
+        case objects, bytes, expired
         case dryRun = "dry_run"
     }
 }

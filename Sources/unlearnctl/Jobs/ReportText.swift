@@ -1,66 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
 import Protocol
 
-/// A job's report as text.
+/// What a report cannot show, in plain words.
 enum ReportText {
-    /// Sections: asked, versions, training, figures, gate, outcome, limits.
-    static func text(_ job: Job, _ versions: [VersionSummary], _ output: Output) -> String {
-        var text =
-            output.styled("Report on job \(job.id)", .bold) + "\n" + JobText.headline(job, output) + "\n"
-        func section(_ title: String, _ body: String) {
-            if !body.isEmpty { text += "\n" + output.styled(title, .bold) + "\n" + body }
-        }
-        section("Asked", JobDetail.asked(job))
-        section(
-            "Versions",
-            versions.map { version in
-                let role = version.version == job.base ? "base  " : "result"
-                let place = version.head ? ", head now" : version.candidate ? ", candidate" : ""
-                return
-                    "  \(role)  \(version.version)  \(Text.bytes(version.bytes))  digest \(version.digest.hex)\(place)\n"
-            }.joined())
-        section("Training", (job.training ?? []).map { "  " + ProgressText.epoch($0) + "\n" }.joined())
-        if let evaluation = job.evaluation {
-            section("Measured", JobText.figures(evaluation, kind: job.kind, output))
-        }
-        if let gate = job.gate { section("Gate", JobText.verdict(gate, output)) }
-        section("Warnings", job.warnings.map { "  \(Text.safe($0))\n" }.joined())
-        if let error = job.error {
-            section(
-                "Failure",
-                "  \(Text.safe(error.message))\n" + (error.hint.map { "  \(Text.safe($0))\n" } ?? ""))
-        }
-        section(
-            "Outcome",
-            "  " + (job.state.isTerminal ? JobText.consequence(job) : "The job has not ended yet.") + "\n")
-        section("Limits", limits(job).map { "  - \($0)\n" }.joined())
-        return text
-    }
-
-    /// What the report does not show, in plain words.
+    /// The limits of a job's report.
     static func limits(_ job: Job) -> [String] {
+        guard job.kind.unlearns || job.kind == .evaluate else { return [] }
         var limits: [String] = []
-        guard job.kind.unlearns || job.kind == .evaluate else { return limits }
+        if job.kind.unlearns {
+            limits.append(
+                "Approximate unlearning is no guarantee. It makes a model behave as if it had not learned something; it does not prove that nothing is left. Combine it with restricted access to the weights and with a filter on what the model says."
+            )
+        }
         if job.evaluation?.after == nil {
             limits.append("Nothing was measured: this report cannot say what was forgotten or kept.")
         } else {
             limits.append(
                 "The figures hold for the rows given, not for every way to ask about the same facts.")
+            if job.spec.forget == nil {
+                limits.append("Without a forget set, nothing was measured of what was to be forgotten.")
+            }
+            if job.spec.retain == nil {
+                limits.append("Without a retain set, nothing was measured of what the model was to keep.")
+            }
             if job.spec.holdout == nil {
                 limits.append("Without a holdout set, leakage by membership inference was not measured.")
             }
             if job.spec.reference == nil {
                 limits.append(
-                    "Without a reference that never saw the data, nothing tells what accuracy an ignorant model has."
+                    "Without a reference that never saw the data, nothing tells what accuracy an ignorant model has: forgetting more than that leaks as well, and cannot be told from forgetting enough."
                 )
             }
         }
         if job.kind.unlearns {
-            if job.gate == nil { limits.append("No gate was set: nothing was required of the result.") }
+            if job.gate == nil, job.state == .succeeded {
+                limits.append("No gate was set: nothing was required of the result.")
+            }
             limits.append(
-                "Forgetting was measured on answers. Further training or quantisation may bring knowledge back."
+                "Forgetting was measured on answers. Further training, quantisation or clever prompts may bring knowledge back, unless an attack above says otherwise."
             )
             limits.append(
                 "The versions before stay in the store until they are removed; copies elsewhere are not touched."

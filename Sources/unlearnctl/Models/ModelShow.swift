@@ -35,6 +35,18 @@ struct ModelShow: ClientCommand {
             output.data("")
             output.table(moveTable)
         }
+        if !detail.requests.isEmpty {
+            var requestTable = Table(["FORGOTTEN", "BY", "IN", "STILL KNOWN BY"])
+            for request in detail.requests {
+                requestTable.add([
+                    "dataset \(request.forget.short)…", "job \(request.job)", request.version.description,
+                    request.knownBy.isEmpty
+                        ? "no version kept" : request.knownBy.map(\.description).joined(separator: ", "),
+                ])
+            }
+            output.data("")
+            output.table(requestTable)
+        }
         var fileTable = Table(["FILE", "SIZE", "SHA-256"], right: [1])
         for file in files { fileTable.add([file.path, Text.bytes(file.size), file.sha256.short + "…"]) }
         if !fileTable.isEmpty {

@@ -14,7 +14,8 @@ enum VersionTable {
             table.add([
                 version.version.description, version.parent?.description ?? "–",
                 version.job.map { "\(kind), job \($0)" } ?? kind,
-                version.head ? "head" : version.candidate ? "candidate" : "", Text.bytes(version.bytes),
+                version.head ? "head" : version.gone ? "gone" : version.candidate ? "candidate" : "",
+                Text.bytes(version.bytes),
                 version.digest.short, Text.relative(version.created), version.note ?? "",
             ])
         }

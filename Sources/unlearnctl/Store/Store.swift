@@ -74,7 +74,12 @@ struct StoreVerify: ClientCommand {
 /// `store gc`.
 struct StoreCollect: ClientCommand {
     static let configuration = CommandConfiguration(
-        commandName: "gc", abstract: "Remove objects that no version uses.")
+        commandName: "gc", abstract: "Remove objects that no version uses.",
+        discussion: """
+            Candidates whose time is over are given up first: those that are neither among the newest of their model \
+            (candidate_depth) nor young (candidate_days). Heads, versions that others were made from and versions that a job \
+            needs are never given up.
+            """)
     @Flag(name: .customLong("dry-run"), help: "Only tell what would be removed.") var dryRun = false
     @OptionGroup(title: "Global") var options: GlobalOptions
 
@@ -82,6 +87,9 @@ struct StoreCollect: ClientCommand {
         let raw = try session.call(.storeGC, StoreGCParams(dryRun: dryRun ? true : nil))
         if session.output.isJSON { return session.output.json(raw) }
         let result = try Session.decode(StoreGCResult.self, raw)
+        for version in result.expired {
+            session.output.data("\(version): a candidate whose time is over")
+        }
         let verb = result.dryRun ? "would be removed" : result.objects == 1 ? "was removed" : "were removed"
         session.output.data("\(Text.count(result.objects, "object")), \(Text.bytes(result.bytes)), \(verb)")
     }

@@ -23,6 +23,7 @@ struct SpecBuilder {
         }
         if let reference = common.reference { spec.reference = reference }
         if let gate = common.gate { spec.gate = gate }
+        if let need = common.need { spec.need = need }
         if common.noEvaluate { spec.evaluate = false }
         if let seed = common.seed { spec.seed = seed }
         if let priority = common.priority { spec.priority = priority }

@@ -12,10 +12,14 @@ protocol SubmitCommand: ClientCommand {
 extension SubmitCommand {
     func run(in session: Session) throws(ClientError) {
         let spec = try builder.build(session)
+        if !common.sweep.isEmpty { return try SweepSubmission(common, spec).run(session) }
         let (raw, result) = try session.submit(spec, dryRun: common.dryRun)
         let output = session.output
         if common.dryRun {
-            output.isJSON ? output.json(raw) : output.raw(Self.estimate(result.estimate))
+            output.isJSON
+                ? output.json(raw)
+                : output.raw(
+                    "The job can be queued. It is expected to need:\n" + Estimates.text(result.estimate))
             return
         }
         guard let job = result.job else {
@@ -34,13 +38,5 @@ extension SubmitCommand {
                 "job \(job.id) is \(job.state.rawValue): \(job.kind.rawValue) of \(job.model?.text ?? "–")")
             output.note("follow it with: unlearnctl wait \(job.id)")
         }
-    }
-
-    private static func estimate(_ estimate: JobEstimate) -> String {
-        var text = "The job can be queued. It is expected to need:\n"
-        text += "  memory  \(Text.bytes(estimate.memory))\n  disk    \(Text.bytes(estimate.disk)) at most\n"
-        if let steps = estimate.steps { text += "  steps   \(steps)\n" }
-        text += "  time    \(estimate.seconds.map { "about \(Text.duration($0))" } ?? "not known yet")\n"
-        return text
     }
 }

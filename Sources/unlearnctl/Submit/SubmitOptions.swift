@@ -36,6 +36,18 @@ struct SubmitOptions: ParsableArguments {
             valueName: "conditions"))
     var gate: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Why it is to be forgotten: chooses the gate where none is given, and how the report speaks of it.",
+            valueName: "privacy|copyright|safety|update"))
+    var need: Need?
+
+    @Option(
+        help: ArgumentHelp(
+            "Try each of these values: learning-rate=1e-5,2e-5. Given again, every combination is a job, 64 at most.",
+            valueName: "parameter=values"), transform: Arguments.axis)
+    var sweep: [SweepAxis] = []
+
     @Flag(name: .customLong("no-evaluate"), help: "Do not measure before and after.")
     var noEvaluate = false
 

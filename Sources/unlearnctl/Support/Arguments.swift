@@ -61,6 +61,14 @@ enum Arguments {
         return Label(key: String(text[..<position]), value: String(text[text.index(after: position)...]))
     }
 
+    /// `parameter=value,value`.
+    @Sendable static func axis(_ text: String) throws -> SweepAxis {
+        guard let axis = SweepAxis(text) else {
+            throw ValidationError("write a sweep as parameter=value,value, such as learning-rate=1e-5,2e-5")
+        }
+        return axis
+    }
+
     /// A number that is neither infinite nor undefined.
     @Sendable static func finite(_ text: String) throws -> Double {
         guard let number = Double(text), number.isFinite else {
@@ -109,6 +117,7 @@ struct Label: Hashable, Sendable {
     var value: String
 }
 
+extension Need: ExpressibleByArgument {}
 extension Pairing: ExpressibleByArgument {}
 extension RetainLoss: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}

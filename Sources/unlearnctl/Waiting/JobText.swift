@@ -112,6 +112,10 @@ enum JobText {
         case "gate-refused":
             return "\(model)@\(version) is kept as a candidate; the head stays. To take it all the same: "
                 + "unlearnctl promote \(model)@\(version) --reason TEXT"
+        case "sweep":
+            return
+                "\(model)@\(version) is kept as a candidate of its sweep: unlearnctl report \(job.id) ranks them. "
+                + "To take this one: unlearnctl promote \(model)@\(version) --reason TEXT"
         case "base-not-head":
             return
                 "\(model)@\(version) is kept as a candidate: its base was not the head when it was done. To take it: "

@@ -21,7 +21,7 @@ struct DiffJob {
         return result
     }
 
-    private static func json(_ difference: TensorDifference) -> JSONValue {
+    static func json(_ difference: TensorDifference) -> JSONValue {
         func number(_ value: Double?) -> JSONValue { value.finite.map { .number($0) } ?? .null }
         return [
             "tensor": .string(difference.tensor), "changed": .bool(difference.changed),

@@ -140,7 +140,7 @@ final class JobContext {
     /// - Parameter files: Hashes of files that came by descriptor, by name.
     func provenance(files: [String: Digest] = [:]) throws -> JSONObject {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
-        for key in ["note", "labels", "key", "priority", "after", "at", "hold"] { spec[key] = nil }
+        for key in ["note", "labels", "key", "priority", "after", "at", "hold", "sweep"] { spec[key] = nil }
         if var parameters = spec["parameters"]?.objectValue {
             for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] { parameters[key] = nil }
             spec["parameters"] = .object(parameters)

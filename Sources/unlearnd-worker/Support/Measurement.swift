@@ -9,6 +9,9 @@ struct Measurement {
     let context: JobContext
     let rows: RowSets
     private(set) var report = EvaluationReport()
+    private var samples = SampleTexts()
+    /// The base's; inner `nil` when it has none that can be read, outer before it was looked for.
+    private var tokenizer: Tokenizer??
 
     init(_ context: JobContext, _ rows: RowSets) {
         self.context = context
@@ -22,6 +25,7 @@ struct Measurement {
     /// Measures the base.
     mutating func before(_ model: Transformer, _ sets: Evaluator.Sets) throws {
         report.before = try figures(model, sets, .before)
+        try ask(model, sets, .before)
     }
 
     /// Takes over what was measured of the base before the job was stopped.
@@ -33,6 +37,7 @@ struct Measurement {
     mutating func after(_ model: Transformer, _ sets: Evaluator.Sets) throws {
         let figures = try figures(model, sets, .after)
         report.after = figures
+        try ask(model, sets, .after)
         guard context.spec.kind != .evaluate else { return }
         let losses = [
             "forget": figures.forgetLoss, "retain": figures.retainLoss, "holdout": figures.holdoutLoss,
@@ -47,12 +52,32 @@ struct Measurement {
 
     /// Measures the reference, if the order has one, by its own tokenizer.
     mutating func reference() throws {
+        defer { samples.add(to: context.evidence) }
         guard context.order.reference != nil else { return }
         let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
         let configuration = try files.configuration()
         let sets = try rows.examples(files, configuration, context.parameters)
         let (model, _) = try files.model(configuration, context)
         report.reference = try figures(model, sets, .reference)
+        try ask(model, sets, .reference, files)
+    }
+
+    /// Lets the version answer a few rows; by the base's tokenizer, which an edit leaves as it is, unless `files` says
+    /// otherwise.
+    private mutating func ask(
+        _ model: Transformer, _ sets: Evaluator.Sets, _ role: Role, _ files: VersionFiles? = nil
+    ) throws {
+        // Rows of ids need no tokenizer: one that cannot be read costs the samples, not the job.
+        let own: Tokenizer?
+        if let files {
+            own = try? files.tokenizer()
+        } else if let known = tokenizer {
+            own = known
+        } else {
+            own = try? VersionFiles(reader: try context.reader(context.order.base, "base")).tokenizer()
+            tokenizer = .some(own)
+        }
+        try samples.take(model, sets, own, role: role.rawValue, checking: context.checkCancelled)
     }
 
     private func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws

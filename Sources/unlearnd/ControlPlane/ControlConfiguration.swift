@@ -16,12 +16,14 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var memoryLimit: Int64?
     /// Seconds that a cancelled worker has before it is killed.
     package var grace: Double
+    /// How long candidates are kept.
+    package var candidates: CandidateRules
 
     /// A configuration.
     package init(
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
-        memoryLimit: Int64? = nil, grace: Double = 5
+        memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules()
     ) {
         self.stateDirectory = stateDirectory
         self.workerPath = workerPath
@@ -30,5 +32,6 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.threads = threads
         self.memoryLimit = memoryLimit
         self.grace = grace
+        self.candidates = candidates
     }
 }

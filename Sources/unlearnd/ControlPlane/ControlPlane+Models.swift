@@ -22,7 +22,8 @@ extension ControlPlane {
                 return (
                     ModelDetail(
                         summary: try Self.summary(model, db), history: try Self.history(model, db),
-                        moves: try ModelRow.moves(of: name, db), files: []), head
+                        moves: try ModelRow.moves(of: name, db), files: [],
+                        requests: try Self.requests(of: model, db)), head
                 )
             }
             guard let head, !head.isGone else { return detail }
@@ -127,7 +128,7 @@ extension ControlPlane {
         let counts = try Row.fetchOne(
             db,
             sql:
-                "SELECT count(*) AS versions, coalesce(sum(candidate), 0) AS candidates FROM version WHERE model = ?",
+                "SELECT count(*) AS versions, coalesce(sum(candidate AND state = 'live'), 0) AS candidates FROM version WHERE model = ?",
             arguments: [model.name.text])
         return ModelSummary(
             model: model.name, head: model.head, digest: head?.digest, versions: counts?["versions"] ?? 0,
@@ -144,7 +145,8 @@ extension ControlPlane {
             VersionSummary(
                 version: $0.number, parent: $0.parent, job: $0.job, kind: $0.job.flatMap { kinds[$0] },
                 created: $0.created,
-                head: $0.number == model.head, candidate: $0.candidate, digest: $0.digest, bytes: $0.bytes,
+                head: $0.number == model.head, candidate: $0.candidate, gone: $0.isGone, digest: $0.digest,
+                bytes: $0.bytes,
                 note: $0.note)
         }
     }

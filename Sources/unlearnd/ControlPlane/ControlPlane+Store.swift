@@ -2,6 +2,7 @@
 
 import Checkpoints
 import GRDB
+import Logging
 import Protocol
 
 extension ControlPlane {
@@ -32,13 +33,38 @@ extension ControlPlane {
     ///
     /// What was written or used since shortly before the oldest running job or upload began stays: it may be
     /// needed by what is not recorded yet.
+    /// Candidates whose time is over are given up first.
     package func gc(dryRun: Bool, peer: Peer) async throws(RPCError) -> StoreGCResult {
+        try await collect(dryRun: dryRun, actor: peer.actor)
+    }
+
+    /// Gives up candidates whose time is over and, if there were any, frees their bytes.
+    package func tidyCandidates() async {
+        do {
+            let rules = configuration.candidates
+            let due = try await database.read { try CandidateExpiry.due(rules, now: .now, $0) }
+            guard !due.isEmpty else { return }
+            let freed = try await collect(dryRun: false, actor: -1)
+            logger.notice(
+                "candidates expired: \(freed.expired.map(\.description).joined(separator: ", "))",
+                metadata: ["freed": .stringConvertible(freed.bytes)])
+        } catch {
+            logger.warning("expired candidates were not removed: \(error)")
+        }
+    }
+
+    private func collect(dryRun: Bool, actor: Int) async throws(RPCError) -> StoreGCResult {
         try await answering {
+            let rules = configuration.candidates
+            let expired =
+                dryRun
+                ? try await database.read { try CandidateExpiry.due(rules, now: .now, $0) }
+                : try await database.change { try CandidateExpiry.expire(rules, in: $0) }
             let now = Timestamp.now.milliseconds
             let uploading = uploads.oldest
             let (manifests, oldest) = try await database.read { db in
                 (
-                    try VersionRow.liveManifests(db),
+                    try VersionRow.liveManifests(db, leaving: expired),
                     try Int64.fetchOne(
                         db,
                         sql: """
@@ -56,14 +82,16 @@ extension ControlPlane {
             if !dryRun {
                 try await database.change {
                     try $0.audit(
-                        "store.gc", actor: peer.actor,
+                        "store.gc", actor: actor,
                         [
                             "objects": .integer(Int64(garbage.objects)),
                             "bytes": .integer(Int64(garbage.bytes)),
                         ])
                 }
             }
-            return StoreGCResult(objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun)
+            return StoreGCResult(
+                objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun,
+                expired: expired.map { VersionReference(model: $0.model, version: $0.number) })
         }
     }
 

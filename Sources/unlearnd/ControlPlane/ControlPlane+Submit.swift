@@ -14,7 +14,7 @@ extension ControlPlane {
     /// - Throws: `invalid_params` for a member that breaks a rule, `not_found`, `gone`, `conflict` for a key that
     ///   stands for another body, `bad_input`, `insufficient_memory`, `storage_full`, `queue_full`.
     package func submit(_ params: JobSubmitParams, peer: Peer) async throws(RPCError) -> JobSubmitResult {
-        let spec = params.spec
+        let spec = NeedDefaults.applied(to: params.spec)
         try SpecRules.check(spec)
         return try await answering {
             let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(spec) }
@@ -50,7 +50,7 @@ extension ControlPlane {
     }
 
     /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.
-    private func predict(_ spec: JobSpec) async throws -> MemoryAnswer? {
+    func predict(_ spec: JobSpec) async throws -> MemoryAnswer? {
         guard let predictor, spec.kind == .ascent || spec.kind == .finetune else { return nil }
         let estimator = try await database.read { [shapes] in
             try Submission.estimator(spec, transferred: 0, shapes, $0)
@@ -70,42 +70,58 @@ extension ControlPlane {
             let current = try Submission(
                 spec, transferred: submission.estimate.disk, predicted: predicted, budget: budget,
                 shapes: shapes, change.db)
-            let waiting =
-                try Int.fetchOne(
-                    change.db,
-                    sql: """
-                        SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
-                          'cancelling', 'committing')
-                        """) ?? 0
-            guard waiting < Self.queueCapacity else {
-                throw RPCError(
-                    .queueFull, "\(waiting) jobs wait already", hint: "wait for some to end",
-                    retryAfter: 10_000)
-            }
-            let id = try JobRow.insert(
-                spec, state: current.state, reason: current.state == .blocked ? "dependency" : nil,
-                submitter: peer.actor,
-                memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash,
-                in: change)
-            if !spec.kind.isInteractive {
-                var body = JSONObject()
-                body["job"] = .integer(Int64(id))
-                body["kind"] = .string(spec.kind.rawValue)
-                if let model = spec.model { body["model"] = .string(model.description) }
-                for (name, set) in [
-                    ("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout),
-                ] {
-                    if let set { body[name] = .string(set.hex) }
-                }
-                if let gate = spec.gate { body["gate"] = .string(gate) }
-                try change.audit("job.submit", actor: peer.actor, .object(body))
-            }
+            try Self.checkQueue(adding: 1, change.db)
+            var queued = submission
+            queued.state = current.state
+            let job = try Self.enqueue(queued, keyHash, peer, in: change)
             // Before the commit: the scheduler may claim the job right after it.
-            if let files { table[id] = files }
+            if let files { table[job.id] = files }
             return JobSubmitResult(
-                job: try JobRow.require(id, change.db).job, existing: false, estimate: submission.estimate,
-                warnings: submission.warnings)
+                job: job, existing: false, estimate: submission.estimate, warnings: submission.warnings)
         }
+    }
+
+    /// Refuses more jobs than may wait.
+    static func checkQueue(adding count: Int, _ db: Database) throws {
+        let waiting =
+            try Int.fetchOne(
+                db,
+                sql: """
+                    SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
+                      'cancelling', 'committing')
+                    """) ?? 0
+        guard waiting + count <= queueCapacity else {
+            throw RPCError(
+                .queueFull, "\(waiting) jobs wait already", hint: "wait for some to end",
+                retryAfter: 10_000)
+        }
+    }
+
+    /// Stores a job that was checked, with its audit row.
+    static func enqueue(_ submission: Submission, _ keyHash: String?, _ peer: Peer, in change: Change) throws
+        -> Job
+    {
+        let spec = submission.spec
+        let id = try JobRow.insert(
+            spec, state: submission.state, reason: submission.state == .blocked ? "dependency" : nil,
+            submitter: peer.actor,
+            memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash,
+            in: change)
+        if !spec.kind.isInteractive {
+            var body = JSONObject()
+            body["job"] = .integer(Int64(id))
+            body["kind"] = .string(spec.kind.rawValue)
+            if let model = spec.model { body["model"] = .string(model.description) }
+            for (name, set) in [
+                ("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout),
+            ] {
+                if let set { body[name] = .string(set.hex) }
+            }
+            if let gate = spec.gate { body["gate"] = .string(gate) }
+            if let sweep = spec.sweep { body["sweep"] = .string(sweep.family) }
+            try change.audit("job.submit", actor: peer.actor, .object(body))
+        }
+        return try JobRow.require(id, change.db).job
     }
 
     private static func existing(
@@ -127,7 +143,7 @@ extension ControlPlane {
     }
 
     /// Refuses what cannot fit on the disk.
-    private func checkRoom(_ needed: Int64) throws(RPCError) {
+    func checkRoom(_ needed: Int64) throws(RPCError) {
         guard let free = freeBytes, needed > free else { return }
         throw RPCError(
             .storageFull,

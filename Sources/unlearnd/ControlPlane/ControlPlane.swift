@@ -104,6 +104,14 @@ package final class ControlPlane: Sendable {
     /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
     package func run() async {
         await start()
+        // Often enough for rules that count in days.
+        let tidying = Task {
+            while !Task.isCancelled {
+                await tidyCandidates()
+                try? await Task.sleep(for: .seconds(3600))
+            }
+        }
+        defer { tidying.cancel() }
         let (stream, continuation) = AsyncStream<Never>.makeStream()
         // Ends only with the task.
         for await _ in stream {}

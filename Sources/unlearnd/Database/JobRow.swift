@@ -99,6 +99,10 @@ package struct JobRow: Sendable {
             conditions.append("id < ?")
             arguments += [before]
         }
+        if let sweep = query.sweep {
+            conditions.append("json_extract(spec, '$.sweep.family') = ?")
+            arguments += [sweep]
+        }
         if query.all != true { conditions.append("interactive = 0") }
         arguments += [max(1, min(query.limit ?? 100, 1000))]
         let rows = try Row.fetchAll(

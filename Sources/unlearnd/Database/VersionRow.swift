@@ -79,11 +79,16 @@ struct VersionRow: Hashable, Sendable {
     }
 
     /// The manifests of every version whose bytes are there.
-    static func liveManifests(_ db: Database) throws -> [Digest] {
-        try Row.fetchAll(
-            db, sql: "SELECT DISTINCT manifest FROM version WHERE state = 'live' ORDER BY manifest"
-        )
-        .map { try $0.named("version", "manifest", Digest.init(hex:)) }
+    /// - Parameter leaving: Versions that are left out.
+    static func liveManifests(_ db: Database, leaving: [VersionRow] = []) throws -> [Digest] {
+        let rows = try Row.fetchAll(db, sql: "SELECT model, n, manifest FROM version WHERE state = 'live'")
+        let out = Set(leaving.map { VersionReference(model: $0.model, version: $0.number) })
+        let manifests = try rows.compactMap { row -> Digest? in
+            let model = try row.named("version", "model", ModelName.init(_:))
+            guard !out.contains(VersionReference(model: model, version: row.version("n"))) else { return nil }
+            return try row.named("version", "manifest", Digest.init(hex:))
+        }
+        return Set(manifests).sorted()
     }
 
     /// The version that a reference means now.
@@ -102,7 +107,9 @@ struct VersionRow: Hashable, Sendable {
         }
         guard !version.isGone else {
             throw RPCError(
-                .gone, "\(reference.model)@\(number) was purged", hint: "name a version whose bytes are there"
+                .gone,
+                "the bytes of \(reference.model)@\(number) are gone: it was purged, or a candidate whose time was over",
+                hint: "name a version whose bytes are there; the job that made it can be submitted again"
             )
         }
         return version

@@ -8,6 +8,9 @@ extension Router {
         on(.jobSubmit) { (params: JobSubmitParams, session) async throws(RPCError) in
             try await control.submit(params, peer: session.peer)
         }
+        on(.jobSweep) { (params: JobSweepParams, session) async throws(RPCError) in
+            try await control.sweep(params, peer: session.peer)
+        }
         on(.jobList) { (params: JobListParams, _) async throws(RPCError) in try await control.jobs(params) }
         on(.jobShow) { (params: JobParams, _) async throws(RPCError) in try await control.job(params.job) }
         on(.jobLog) { (params: JobLogParams, _) async throws(RPCError) in try await control.log(params) }

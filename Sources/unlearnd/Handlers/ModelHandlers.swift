@@ -15,6 +15,9 @@ extension Router {
         on(.modelFiles) { (params: VersionParams, _) async throws(RPCError) in
             try await control.files(params.version)
         }
+        on(.modelFilter) { (params: ModelFilterParams, session) async throws(RPCError) in
+            try await control.filter(params, peer: session.peer)
+        }
         on(.modelRollback) { (params: RollbackParams, session) async throws(RPCError) in
             try await control.rollback(params, peer: session.peer)
         }

@@ -7,6 +7,16 @@ import Protocol
 enum SpecRules {
     /// - Throws: `invalid_params` with the member that is wrong.
     static func check(_ spec: JobSpec) throws(RPCError) {
+        guard spec.sweep == nil else {
+            throw fault(
+                "sweep", "a job's place in a sweep is the daemon's to write",
+                "leave the member out, or submit a sweep with job.sweep")
+        }
+        if let need = spec.need, !spec.kind.unlearns {
+            throw fault(
+                "need", "\(spec.kind.rawValue) forgets nothing, so it has no need \(need.rawValue)",
+                "leave it out")
+        }
         try checkCommon(spec)
         try checkData(spec)
         try checkNames(spec)

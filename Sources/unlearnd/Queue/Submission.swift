@@ -35,7 +35,7 @@ struct Submission: Sendable {
                     ?? "lower --batch-size or --max-length, or run it on a larger machine")
         }
         warnings = []
-        if spec.kind.unlearns, spec.gate == nil {
+        if spec.kind.unlearns, spec.gate == nil, spec.sweep == nil {
             warnings.append(
                 "no gate is given: nothing is required of the result, and it becomes head whatever it measures"
             )

@@ -74,7 +74,9 @@ enum VersionCommitter {
         }
         let headReason: String? =
             proposal.verdict?.passed == false
-            ? "gate-refused" : row.head != claim.base ? "base-not-head" : nil
+            ? "gate-refused"
+            // A family has one base: the first of its jobs to end must not pull it from under the others.
+            : claim.spec.sweep != nil ? "sweep" : row.head != claim.base ? "base-not-head" : nil
         try VersionRow(
             model: model, number: number, parent: claim.base, manifest: proposal.manifest,
             digest: proposal.digest,

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Foundation
+import GRDB
+import Protocol
+
+extension ControlPlane {
+    /// `model.filter`: the hashed n-grams of the forget sets of the unlearning jobs behind a version.
+    ///
+    /// - Throws: `invalid_params`, `not_found`, `gone`, `conflict` when nothing in the version's line was unlearned.
+    package func filter(_ params: ModelFilterParams, peer: Peer) async throws(RPCError) -> ModelFilter {
+        let n = params.n ?? ModelFilterParams.standardN
+        let minimum = params.minimum ?? min(n, ModelFilterParams.standardMinimum)
+        guard (2...32).contains(n), (1...n).contains(minimum) else {
+            throw RPCError(
+                .invalidParams, "n lies between 2 and 32 and minimum between 1 and n", field: "n")
+        }
+        let salt = params.salt ?? RandomToken.make()
+        guard let bytes = Self.salt(salt) else {
+            throw RPCError(
+                .invalidParams, "a salt has 32 lower-case hexadecimal digits", hint: "leave it out",
+                field: "salt")
+        }
+        let offset = params.offset ?? 0
+        return try await answering {
+            let (version, jobs) = try await database.read { db in
+                let version = try VersionRow.resolve(params.version, db)
+                return (version, try Self.unlearning(behind: version, db))
+            }
+            guard !jobs.isEmpty else {
+                throw RPCError(
+                    .conflict, "nothing was unlearned on the way to \(version.model)@\(version.number)",
+                    hint: "name a version that an unlearning job made")
+            }
+            let sets = Set(jobs.compactMap(\.spec.forget)).sorted()
+            let known = try await database.read { db in
+                try Set(sets.filter { try StoredDataset.find($0, db) != nil })
+            }
+            let (filter, hashes) = try await offloading { [store] in
+                var filter = OutputFilter(n: n, minimum: minimum, salt: bytes)
+                for set in sets where known.contains(set) {
+                    filter.add(try DatasetParser.parse(try store.readDataset(set), name: set.short))
+                }
+                return (filter, filter.sorted)
+            }
+            guard (0...hashes.count).contains(offset) else {
+                throw RPCError(.invalidParams, "there are \(hashes.count) hashes", field: "offset")
+            }
+            let end = min(hashes.count, offset + ModelFilterParams.page)
+            if offset == 0 {
+                try await database.change {
+                    try $0.audit(
+                        "model.filter", actor: peer.actor,
+                        [
+                            "model": .string(version.model.text),
+                            "version": .string(version.number.description),
+                            "hashes": .integer(Int64(hashes.count)),
+                        ])
+                }
+            }
+            let packed = hashes[offset..<end].flatMap { hash in
+                stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: hash >> UInt64($0)) }
+            }
+            return ModelFilter(
+                model: VersionReference(model: version.model, version: version.number),
+                digest: version.digest, jobs: jobs.map(\.id), datasets: sets.filter(known.contains),
+                missing: sets.filter { !known.contains($0) }, n: n, minimum: minimum, salt: salt,
+                rows: filter.rows, skipped: filter.skipped, count: hashes.count,
+                hashes: Data(packed).base64EncodedString(), next: end < hashes.count ? end : nil)
+        }
+    }
+
+    private static func salt(_ text: String) -> [UInt8]? {
+        // Twice 16 bytes make a digest, whose reader is at hand.
+        Digest(hex: text + text).map { Array($0.bytes.prefix(16)) }
+    }
+
+    /// The unlearning jobs with a forget set that made the versions from the line's beginning to `version`, oldest
+    /// first.
+    static func unlearning(behind version: VersionRow, _ db: Database) throws -> [Job] {
+        var jobs: [Job] = []
+        var next: VersionRow? = version
+        while let row = next {
+            if let id = row.job, let job = try JobRow.find(id, db)?.job, job.kind.unlearns,
+                job.spec.forget != nil
+            {
+                jobs.append(job)
+            }
+            next = try row.parent.flatMap { try VersionRow.find(row.model, $0, db) }
+        }
+        return jobs.reversed()
+    }
+
+    /// What each unlearning job in the head's line was asked to forget, and which versions were made before it and so
+    /// still know it.
+    static func requests(of model: ModelRow, _ db: Database) throws -> [UnlearnedRequest] {
+        guard let head = try model.head.flatMap({ try VersionRow.find(model.name, $0, db) }) else {
+            return []
+        }
+        return try unlearning(behind: head, db).compactMap { job in
+            guard let forget = job.spec.forget, let version = job.version else { return nil }
+            var knowing: [VersionNumber] = []
+            var next = try job.base.flatMap { try VersionRow.find(model.name, $0, db) }
+            while let row = next {
+                if !row.isGone { knowing.append(row.number) }
+                next = try row.parent.flatMap { try VersionRow.find(row.model, $0, db) }
+            }
+            return UnlearnedRequest(
+                job: job.id, forget: forget, version: version, knownBy: knowing.reversed())
+        }
+    }
+}
