@@ -74,13 +74,17 @@ enum Worker {
         case .export: try ExportJob(context).run()
         case .create: try CreateJob(context).run()
         case .taskVector: try TaskVectorJob(context).run()
-        case .ascent: try AscentJob(context).run()
         case .finetune: try FinetuneJob(context).run()
+        case .retrain: try RetrainJob(context).run()
+        case .exact: try ExactJob(context).run()
         case .evaluate: try EvaluateJob(context).run()
         case .generate: try GenerateJob(context).run()
         case .tokenize: try TokenizeJob(context).run()
         case .diff: try DiffJob(context).run()
         case .verify: try VerifyJob(context).run()
+        case .ascent, .graddiff, .npo, .simnpo, .dpo, .idk, .altpo, .rmu, .undial, .wga, .satimp, .ceu, .pdu,
+            .update:
+            try GradientJob(context).run()
         }
     }
 }

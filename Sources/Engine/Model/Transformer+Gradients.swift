@@ -68,16 +68,18 @@ extension Transformer {
     /// - Parameters:
     ///   - reference: The weights of a model whose logits each loss sees as well, laid out by ``table``; see
     ///     ``makeReference()``.
+    ///   - states: That model's normalised outputs at the labelled places (P, C), if they are known: then only its head
+    ///     need be in `reference`.
     ///   - loss: Turns the logits of one place into their gradient and returns its loss. Called by several threads
     ///     at once.
     /// - Returns: What `loss` returned for each labelled token of each row.
     /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
     package func accumulateLogitGradients(
-        _ batch: TokenBatch, reference: FloatStorage? = nil, into gradients: FloatStorage,
-        _ loss: (LogitRow) -> Float
+        _ batch: TokenBatch, reference: FloatStorage? = nil, states: FloatStorage? = nil,
+        into gradients: FloatStorage, _ loss: (LogitRow) -> Float
     ) throws(EngineError) -> [[Float]] {
-        var base: FloatStorage?
-        if let reference {
+        var base = states
+        if let reference, states == nil {
             precondition(
                 reference.count == table.count,
                 "the reference has \(reference.count) values, not \(table.count)")
@@ -124,7 +126,7 @@ extension Transformer {
     }
 
     /// Runs the blocks over a batch that has labels, and normalises the scored places.
-    private func forwardScored(
+    func forwardScored(
         _ batch: TokenBatch, _ weights: FloatStorage? = nil, observer: PassObserver? = nil
     ) throws(EngineError) -> BlockPass {
         let pass = try pass(labelled(batch), weights?.base, training: true, observer: observer)

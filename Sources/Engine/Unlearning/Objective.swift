@@ -12,6 +12,12 @@ package protocol Objective: AnyObject {
     /// Buffers as large as the parameters that it holds besides the trainer's weights, gradients and moments.
     var copies: Int { get }
 
+    /// Further memory that it holds, bytes.
+    var cachedBytes: Int { get }
+
+    /// Sequences that a step has in memory for each row of a part.
+    var sequencesPerRow: Int { get }
+
     /// What it carries from step to step, in an order of its own: a training checkpoint keeps these numbers and
     /// nothing else of it.
     var state: [Double] { get set }
@@ -36,6 +42,8 @@ package protocol Objective: AnyObject {
 
 extension Objective {
     package var copies: Int { 0 }
+    package var cachedBytes: Int { 0 }
+    package var sequencesPerRow: Int { 1 }
     package var state: [Double] {
         get { [] }
         set { precondition(newValue.isEmpty, "this objective has no state") }
@@ -54,6 +62,14 @@ package struct StepPosition: Sendable, Hashable {
     package var epoch: Int
     /// Steps planned for each epoch.
     package var stepsPerEpoch: Int
+
+    /// A step of a run.
+    package init(number: Int, total: Int, epoch: Int, stepsPerEpoch: Int) {
+        self.number = number
+        self.total = total
+        self.epoch = epoch
+        self.stepsPerEpoch = stepsPerEpoch
+    }
 }
 
 /// The figures of one step, taken before its update.

@@ -7,6 +7,13 @@ package struct StepBatches: Sendable {
     package var forget: StepBatch?
     /// Rows of what shall be kept, or learned.
     package var retain: StepBatch?
+
+    /// The batches of a step.
+    package init(position: StepPosition, forget: StepBatch? = nil, retain: StepBatch? = nil) {
+        self.position = position
+        self.forget = forget
+        self.retain = retain
+    }
 }
 
 /// One set's batch of a step, cut into parts that are worked through one after another (gradient accumulation).
@@ -19,9 +26,19 @@ package struct StepBatch: Sendable {
         /// Their places in the set, counted from 0: what scores of a reference are kept by.
         package var rows: [Int]
         package var batch: TokenBatch
+
+        /// Rows with their places in the set.
+        package init(rows: [Int], batch: TokenBatch) {
+            self.rows = rows
+            self.batch = batch
+        }
     }
 
     package var parts: [Part]
+
+    /// A batch of parts, at least one.
+    package init(parts: [Part]) { self.parts = parts }
+
     /// Labelled tokens of all parts.
     package var tokens: Int { parts.reduce(0) { $0 + $1.batch.predictedCount } }
     /// Rows of all parts.

@@ -4,9 +4,9 @@ import Protocol
 
 /// What a training run goes through: the batches of each step of each epoch.
 package enum TrainingData: Sendable {
-    /// Forget and retain batches side by side (`ascent`).
+    /// Forget and retain batches side by side (gradient methods).
     case pairs(PairedBatches)
-    /// Forget batches alone (`ascent` with alpha 1 and no retain set).
+    /// Forget batches alone (gradient methods that hold nothing).
     case forgetting(Batcher)
     /// Batches to learn (`finetune`).
     case learning(Batcher)

@@ -13,6 +13,8 @@ package struct TrainingMemory: Sendable {
     package var configuration: ModelConfiguration
     /// Rows that are in memory together.
     package var rows: Int
+    /// Sequences that the objective makes of a row.
+    package var sequences = 1
     /// Tokens of the longest row.
     package var length: Int
     package var threads: Int
@@ -24,6 +26,8 @@ package struct TrainingMemory: Sendable {
     package var freeze: [String] = []
     /// Buffers as large as the parameters that the objective holds.
     package var copies = 0
+    /// Further memory that it holds, bytes.
+    package var cached = 0
     /// Tokens of the longest row that is measured; `nil` when nothing is.
     package var measured: Int?
     /// Rows that are measured together.
@@ -48,7 +52,10 @@ package struct TrainingMemory: Sendable {
         layers = parameters.trainLayers
         train = parameters.trainTensors ?? []
         freeze = parameters.freezeTensors ?? []
-        copies = parameters.retainLoss == .kl && kind == .ascent ? 1 : 0
+        sequences = RowRequirement(kind) == nil ? 1 : 2
+        // What is kept of the base is at most a copy of the weights; only the rows can tell how much less.
+        copies =
+            (parameters.retainLoss == .kl || kind == .undial ? 1 : 0) + (parameters.samRho == nil ? 0 : 1)
         self.measured = measured
     }
 
@@ -67,9 +74,11 @@ package struct TrainingMemory: Sendable {
             : Trainable(table, where: \.isAdapter)
         let trained = trainable.ranges.reduce(0) { $0 + Self.touched($1) }
         let copied = adapters == nil ? copies * table.count : 0
-        let training = table.count + 3 * trained + copied + activations(rows, length, training: true)
+        let training =
+            table.count + 3 * trained + copied + activations(rows * sequences, length, training: true)
         let measuring = measured.map { table.count + activations(measuredRows, $0, training: false) } ?? 0
-        return Self.process + MemoryLayout<Float>.stride * max(training, measuring)
+        return Self.process
+            + max(MemoryLayout<Float>.stride * training + cached, MemoryLayout<Float>.stride * measuring)
     }
 
     /// Floats that become resident when the values of `range` are used.
@@ -88,7 +97,8 @@ package struct TrainingMemory: Sendable {
                 checkpointing: checkpointing),
             threads: threads)
         // Logits of a reference are touched only where there is one.
-        return plan.total - (training && copies > 0 ? 0 : plan.logitRows * configuration.vocabularySize)
+        return plan.total
+            - (training && (copies > 0 || cached > 0) ? 0 : plan.logitRows * configuration.vocabularySize)
     }
 
     /// The prediction, and what changes of the job's options would make of it.

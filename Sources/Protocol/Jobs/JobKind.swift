@@ -3,7 +3,8 @@
 /// What a job does: an unlearning method, or work around one.
 package enum JobKind: String, Codable, Sendable, CaseIterable {
     // Unlearning methods: they write a version and are measured before and after.
-    case ascent
+    case ascent, graddiff, npo, simnpo, dpo, idk, altpo, rmu, undial, wga, satimp, ceu, pdu, update
+    case retrain, exact
     case taskVector = "task-vector"
     // Other jobs that write a version.
     case finetune
@@ -20,29 +21,40 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     /// Whether the job commits a new version of its model; such jobs run one at a time per model.
     package var writesVersion: Bool {
         switch self {
-        case .ascent, .taskVector, .finetune, .create, .import: true
+        case .create, .import: true
         case .evaluate, .export, .generate, .tokenize, .diff, .verify: false
+        default: editsVersion
         }
     }
 
     /// Whether the job edits an existing version, so that a snapshot precedes it and a base is bound.
-    package var editsVersion: Bool {
-        switch self {
-        case .ascent, .taskVector, .finetune: true
-        default: false
-        }
-    }
+    package var editsVersion: Bool { self == .finetune || unlearns }
 
     /// Whether the job removes knowledge, so that it is evaluated before and after.
     package var unlearns: Bool {
         switch self {
-        case .ascent, .taskVector: true
+        case .ascent, .taskVector, .retrain, .exact: true
+        default: weighsTwoTerms
+        }
+    }
+
+    /// Whether it is a gradient method whose loss is gamma · forget term + alpha · retain term.
+    package var weighsTwoTerms: Bool {
+        switch self {
+        case .graddiff, .npo, .simnpo, .dpo, .idk, .altpo, .rmu, .undial, .wga, .satimp, .ceu, .pdu, .update:
+            true
         default: false
         }
     }
 
+    /// Whether it trains on a forget set, with or without a retain set beside it.
+    package var trainsOnForgetSet: Bool { self == .ascent || weighsTwoTerms }
+
     /// Whether the job trains step by step, so that it can be paused and goes on from a training checkpoint.
-    package var trains: Bool { JobParameters.names(for: self).contains("checkpoint_steps") }
+    package var trains: Bool { trainsOnForgetSet || self == .finetune || self == .retrain }
+
+    /// Whether an exact job can do it again without some of its rows.
+    package var isRepeatable: Bool { trains }
 
     /// Whether somebody waits at a terminal for the answer: such jobs have a lane of their own, are not
     /// held by a paused queue, and are left out of plain listings.

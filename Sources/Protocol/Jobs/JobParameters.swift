@@ -37,7 +37,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var loraTargets: [String]?
     /// Whether activations are computed again in the backward pass instead of kept; default false.
     package var checkpointActivations: Bool?
-    /// Weight of forgetting against retaining, 0 to 1; default 0.5 (`ascent`).
+    /// Weight of forgetting against retaining, 0 to 1, default 0.5 (`ascent`); weight of the retain term, 0 or more, default
+    /// 1 (all other gradient methods).
     package var alpha: Double?
     /// Rows of a set that are in memory together; default 4.
     package var batchSize: Int?
@@ -45,11 +46,12 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var maxLength: Int?
     /// Whether each epoch is reordered by the seed; default true.
     package var shuffle: Bool?
-    /// What to do when one set has fewer batches (`ascent`).
+    /// What to do when one set has fewer batches (gradient methods).
     package var pairing: Pairing?
-    /// How the retain set holds the model (`ascent`); default `nll`.
+    /// How the retain set holds the model (gradient methods); default `nll`, of `rmu`
+    /// `activations`.
     package var retainLoss: RetainLoss?
-    /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (`ascent`).
+    /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (gradient methods).
     package var maxForgetLoss: Double?
     /// Arithmetic of matrix products in training and evaluation; default `f32`.
     package var precision: Precision?
@@ -60,9 +62,9 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether rows that are too long are cut rather than refused; default false.
     package var truncate: Bool?
 
-    /// Steps from one training checkpoint to the next (`ascent`, `finetune`).
+    /// Steps from one training checkpoint to the next (jobs that train).
     package var checkpointSteps: Int?
-    /// Seconds from one training checkpoint to the next; default 300 (`ascent`, `finetune`).
+    /// Seconds from one training checkpoint to the next; default 300 (jobs that train).
     package var checkpointSeconds: Double?
 
     // how prompts are laid out, wherever text is read
@@ -74,6 +76,45 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var promptPrefix: String?
     /// What stands between each prompt and its answer (`template` `custom`).
     package var promptSuffix: String?
+
+    // gradient methods
+    /// Weight of the forget term; the method's own default (all but `ascent`).
+    package var gamma: Double?
+    /// Sharpness of a preference loss (`npo`, `simnpo`, `dpo`, `idk`, `update`), exponent of p (`wga`, `satimp`),
+    /// lowering of the label's logit (`undial`).
+    package var beta: Double?
+    /// Exponent of 1 − p (`satimp`).
+    package var betaUnknown: Double?
+    /// The mean loss from which a row counts as forgotten, nats per token (`simnpo`).
+    package var margin: Double?
+    /// How far uphill the forget gradient is taken; absent: here.
+    package var samRho: Double?
+    /// How another answer is taught (`idk`); default `nll`.
+    package var form: AnswerForm?
+    /// Answers that refuse; default a list of our own (`idk`).
+    package var refusals: [String]?
+    /// Answers drawn for each row that has none of its own; default 5 (`altpo`).
+    package var alternates: Int?
+    /// Weight of learning the new answer beside losing the old one; default 1 (`update`).
+    package var replacementWeight: Double?
+    /// Labelled tokens of each row that do not count, from its first on; default 1 (`ceu`).
+    package var skip: Int?
+    /// How fast the retain term's weight follows the retain loss; default 1 (`pdu`).
+    package var dualRate: Double?
+    /// What the retain loss may be, nats per token (`pdu`).
+    package var retainLimit: Double?
+    /// Epochs before the retain term's weight moves; default 5 (`pdu`).
+    package var dualWarmUpEpochs: Int?
+    /// The block whose output is steered, from 0; default 7, or the middle one of fewer than 16 (`rmu`).
+    package var layer: Int?
+    /// The length of the vector that it is steered to; default 2 (`rmu`).
+    package var steering: Double?
+
+    // retrain
+    /// The version where training begins, or whose form a fresh start takes; default the model's head (`retrain`).
+    package var from: VersionReference?
+    /// Whether training begins with weights drawn by the seed; default false (`retrain`).
+    package var fresh: Bool?
 
     // task-vector
     /// The fine-tuned version whose direction is subtracted (`task-vector`).
@@ -105,7 +146,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var topP: Double?
     /// Samples of each prompt; default 1 (`generate`).
     package var count: Int?
-    /// Most tokens to make; default 32 (`generate`).
+    /// Most tokens to make; default 32 (`generate`), 200 (`altpo`).
     package var maxNewTokens: Int?
     /// The text to encode (`tokenize`).
     package var text: String?
@@ -125,6 +166,13 @@ package struct JobParameters: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case epochs, alpha, pairing, precision, profile, accuracy, truncate, shuffle
+        case gamma, beta, margin, form, refusals, alternates, skip, layer, steering, from, fresh
+        case betaUnknown = "beta_unknown"
+        case samRho = "sam_rho"
+        case replacementWeight = "replacement_weight"
+        case dualRate = "dual_rate"
+        case retainLimit = "retain_limit"
+        case dualWarmUpEpochs = "dual_warm_up_epochs"
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
         case schedule, betas, epsilon, accumulate, adapter
         case learningRate = "learning_rate"
@@ -173,9 +221,23 @@ package struct JobParameters: Codable, Hashable, Sendable {
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
             "checkpoint_steps", "checkpoint_seconds",
         ])
+        let forgetting = training.union(["alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho"])
+        let weighted = forgetting.union(["gamma"])
         switch kind {
-        case .ascent: return training.union(["alpha", "pairing", "retain_loss", "max_forget_loss"])
+        case .ascent: return forgetting
+        case .graddiff: return weighted
+        case .npo, .dpo, .undial, .wga: return weighted.union(["beta"])
+        case .simnpo: return weighted.union(["beta", "margin"])
+        case .idk: return weighted.union(["beta", "form", "refusals"])
+        case .altpo: return weighted.union(["beta", "alternates", "max_new_tokens"])
+        case .update: return weighted.union(["beta", "replacement_weight"])
+        case .rmu: return weighted.union(["layer", "steering"]).subtracting(["max_forget_loss"])
+        case .satimp: return weighted.union(["beta", "beta_unknown"])
+        case .ceu: return weighted.union(["skip"])
+        case .pdu: return weighted.union(["dual_rate", "retain_limit", "dual_warm_up_epochs"])
         case .finetune: return training
+        case .retrain: return training.union(["from", "fresh"])
+        case .exact: return evaluation
         case .taskVector: return evaluation.union(["finetuned", "base", "scale", "transfer"])
         case .evaluate: return evaluation
         case .import: return ["transfer", "skip_other_weights"]
@@ -215,6 +277,16 @@ package enum RetainLoss: String, Codable, Sendable, CaseIterable {
     case nll
     /// Mean Kullback-Leibler divergence of the base version's predictions from the current ones.
     case kl
+    /// Mean squared distance from the base version's activations at the steered block (`rmu`).
+    case activations
+}
+
+/// How a model is taught to answer otherwise.
+package enum AnswerForm: String, Codable, Sendable, CaseIterable {
+    /// By learning the other answer.
+    case nll
+    /// By preferring it to the forgotten one.
+    case dpo
 }
 
 /// The arithmetic of training.

@@ -45,15 +45,20 @@ package struct JobEstimate: Codable, Hashable, Sendable {
     package var seconds: Double?
     /// Optimiser steps, for training.
     package var steps: Int?
+    /// What is done again and how far back that goes, in sentences (`exact`).
+    package var replay: [String]?
     /// An estimate.
-    package init(memory: Int64, disk: Int64, seconds: Double?, steps: Int?) {
+    package init(
+        memory: Int64, disk: Int64, seconds: Double?, steps: Int?, replay: [String]? = nil
+    ) {
         self.memory = memory
         self.disk = disk
         self.seconds = seconds
         self.steps = steps
+        self.replay = replay
     }
 
-    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps }
+    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps, replay }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -61,6 +66,7 @@ package struct JobEstimate: Codable, Hashable, Sendable {
         try container.encode(disk, forKey: .disk)
         try container.encode(seconds.finite, forKey: .seconds)
         try container.encode(steps, forKey: .steps)
+        try container.encodeIfPresent(replay, forKey: .replay)
     }
 }
 

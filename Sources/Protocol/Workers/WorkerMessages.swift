@@ -34,6 +34,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var finetuned: VersionBinding?
     /// The version that the fine-tuned one started from (`task-vector`), or the second one (`diff`).
     package var other: VersionBinding?
+    /// The recorded jobs that the base comes from, oldest first (`exact`).
+    package var lineage: [LineageStep]?
     /// Every live manifest (`verify`).
     package var manifests: [Digest]?
     /// Names of the transfer's files, in the order of the descriptors.
@@ -53,7 +55,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case job, spec, store, threads, base, reference, finetuned, other, manifests, files, descriptors
+        case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
+            descriptors
         case checkpoint
         case lifeLock = "life_lock"
     }
@@ -148,6 +151,8 @@ package struct WorkerResult: Codable, Hashable, Sendable {
     /// Bytes that the store grew by.
     package var storedBytes: Int64?
     package var architecture: String?
+    /// The version of the same model that the result comes from, where that is not the base.
+    package var parent: VersionNumber?
     package var evaluation: EvaluationReport?
     package var training: [TrainingEpoch]?
     /// What the kind gives back to the client beyond that.
@@ -159,7 +164,7 @@ package struct WorkerResult: Codable, Hashable, Sendable {
     /// An empty result.
     package init() {}
     enum CodingKeys: String, CodingKey {
-        case manifest, digest, bytes, architecture, evaluation, training, result
+        case manifest, digest, bytes, architecture, parent, evaluation, training, result
         case storedBytes = "stored_bytes"
         case peakMemory = "peak_memory"
     }

@@ -34,6 +34,15 @@ enum DatasetArgument {
         self = .file(bytes: bytes, name: name)
     }
 
+    /// Checks a file's rows for what a method wants of them; those of a stored dataset are the worker's business.
+    /// - Throws: ``ClientError`` with status 65, naming file and line.
+    func require(_ requirement: RowRequirement?, for kind: JobKind) throws(ClientError) {
+        guard let requirement, case .file(let bytes, let name) = self else { return }
+        do {
+            try requirement.check(DatasetParser.parse(bytes, name: name), name: name, for: kind)
+        } catch { throw ClientError(error) }
+    }
+
     /// Sends what the daemon does not have yet.
     /// - Returns: The dataset's id.
     func store(_ session: Session) throws(ClientError) -> Digest {

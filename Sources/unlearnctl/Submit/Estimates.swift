@@ -10,6 +10,7 @@ enum Estimates {
             "  memory  \(Text.bytes(estimate.memory))\n  disk    \(Text.bytes(estimate.disk)) at most\n"
         if let steps = estimate.steps { text += "  steps   \(steps)\n" }
         text += "  time    \(estimate.seconds.map { "about \(Text.duration($0))" } ?? "not known yet")\n"
+        for line in estimate.replay ?? [] { text += "  \(line)\n" }
         return text
     }
 }

@@ -10,6 +10,8 @@ struct SpecBuilder {
     var data: String?
     /// The directory of an adapter, whose files are sent.
     var adapter: String?
+    /// A file of refusals, one a line.
+    var refusals: String?
     /// The method's own options.
     let apply: (inout JobParameters) -> Void
 
@@ -37,6 +39,7 @@ struct SpecBuilder {
         }
         var parameters = spec.parameters ?? JobParameters()
         apply(&parameters)
+        if let refusals { parameters.refusals = try Self.lines(refusals) }
         spec.parameters = parameters == JobParameters() ? nil : parameters
         if data != nil, common.retain != nil {
             throw ClientError(
@@ -45,6 +48,7 @@ struct SpecBuilder {
         try checkGate(spec)
         // All files are read before the first is sent: a fault in the last must not leave the others behind.
         let forget = try common.forget.map(DatasetArgument.init(_:))
+        try forget?.require(RowRequirement(kind), for: kind)
         let retain = try (data ?? common.retain).map(DatasetArgument.init(_:))
         let holdout = try common.holdout.map(DatasetArgument.init(_:))
         try requireData(
@@ -62,6 +66,21 @@ struct SpecBuilder {
             spec.parameters = parameters
         }
         return spec
+    }
+
+    /// The lines of a text file that are not blank.
+    private static func lines(_ path: String) throws(ClientError) -> [String] {
+        let name = TextFile.name(path)
+        guard let text = String(validating: try TextFile.read(path), as: UTF8.self) else {
+            throw ClientError(.badInput, "\(name) is not UTF-8 text", hint: "write one refusal a line")
+        }
+        let lines = text.split(whereSeparator: \.isNewline).map(String.init).filter {
+            !$0.allSatisfy(\.isWhitespace)
+        }
+        guard !lines.isEmpty else {
+            throw ClientError(.badInput, "\(name) has no lines", hint: "write one refusal a line")
+        }
+        return lines
     }
 
     /// The file's specification, or an empty one.
@@ -107,11 +126,20 @@ struct SpecBuilder {
         _ spec: JobSpec, hasForget: Bool, hasRetain: Bool, hasHoldout: Bool
     ) throws(ClientError) {
         switch kind {
-        case .ascent:
+        case _ where kind.trainsOnForgetSet:
             if !hasForget { throw missing("what to forget", "--forget FILE") }
-            if !hasRetain, spec.parameters?.alpha != 1 {
-                throw missing("what to keep", "--retain FILE, or --alpha 1 to hold nothing")
+            if !hasRetain, spec.needsRetain {
+                let without =
+                    kind == .ascent
+                    ? ", or --alpha 1 to hold nothing" : kind == .pdu ? "" : ", or --alpha 0 to hold nothing"
+                throw missing("what to keep", "--retain FILE\(without)")
             }
+        case .retrain:
+            if !hasRetain { throw missing("what to keep", "--retain FILE") }
+            if spec.parameters?.from == nil, spec.parameters?.fresh != true {
+                throw missing("where to begin", "--from MODEL@vN, or --fresh to begin anew")
+            }
+        case .exact: if !hasForget { throw missing("what to forget", "--forget FILE") }
         case .finetune:
             if !hasRetain, !hasForget { throw missing("the data to learn", "--data FILE") }
         case .taskVector:

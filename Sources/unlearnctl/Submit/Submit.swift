@@ -7,9 +7,17 @@ struct Submit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "submit", abstract: "Queue a job: unlearn, train or measure.",
         discussion: """
-            Methods that unlearn: ascent (training, uses the data to forget) and task-vector (arithmetic on weights, \
-            uses a fine-tuned version). finetune trains on; evaluate only measures. “unlearnctl submit METHOD --help” \
-            explains each, with its formula.
+            Methods that train on what is to be forgotten: ascent and graddiff (plain ascent), npo and simnpo (ascent with an \
+            end), dpo, idk, altpo and update (another answer), undial, wga, satimp, ceu, pdu and rmu. exact and retrain make the model that never saw it. task-vector is arithmetic on \
+            weights. finetune trains on; evaluate only measures. “unlearnctl submit METHOD --help” explains each, with its \
+            formula and when to use it. If in doubt: npo.
             """,
-        subcommands: [SubmitAscent.self, SubmitTaskVector.self, SubmitFinetune.self, SubmitEvaluate.self])
+        subcommands: [
+            SubmitAscent.self, SubmitGradDiff.self, SubmitNpo.self, SubmitSimNpo.self, SubmitDpo.self,
+            SubmitIdk.self, SubmitAltPo.self,
+            SubmitUpdate.self, SubmitUndial.self, SubmitWga.self, SubmitSatImp.self, SubmitCeu.self,
+            SubmitPdu.self, SubmitRmu.self,
+            SubmitExact.self, SubmitRetrain.self, SubmitTaskVector.self, SubmitFinetune.self,
+            SubmitEvaluate.self,
+        ])
 }

@@ -18,6 +18,7 @@ struct SubmitAscent: SubmitCommand {
             """)
 
     @OptionGroup(title: "Job") var common: SubmitOptions
+    @OptionGroup(title: "Holding") var holding: HoldingOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
 
@@ -27,25 +28,6 @@ struct SubmitAscent: SubmitCommand {
         transform: Arguments.finite)
     var alpha: Double?
 
-    @Option(
-        help: ArgumentHelp(
-            "When the sets differ in batches: min ends with the shorter, cycle repeats the retain set.",
-            valueName: "min|cycle"))
-    var pairing: Pairing?
-
-    @Option(
-        name: .customLong("retain-loss"),
-        help: ArgumentHelp(
-            "How the retain set holds the model: nll, or kl against the base version (default nll).",
-            valueName: "nll|kl"))
-    var retainLoss: RetainLoss?
-
-    @Option(
-        name: .customLong("max-forget-loss"),
-        help: ArgumentHelp("Stop when the forget loss has risen to this, nats per token.", valueName: "loss"),
-        transform: Arguments.finite)
-    var maxForgetLoss: Double?
-
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     var builder: SpecBuilder {
@@ -53,9 +35,7 @@ struct SubmitAscent: SubmitCommand {
             training.apply(to: &parameters)
             evaluation.apply(to: &parameters)
             if let alpha { parameters.alpha = alpha }
-            if let pairing { parameters.pairing = pairing }
-            if let retainLoss { parameters.retainLoss = retainLoss }
-            if let maxForgetLoss { parameters.maxForgetLoss = maxForgetLoss }
+            holding.apply(to: &parameters)
         }
     }
 }

@@ -121,5 +121,6 @@ extension Need: ExpressibleByArgument {}
 extension Pairing: ExpressibleByArgument {}
 extension RetainLoss: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}
+extension AnswerForm: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension AccuracyUnit: ExpressibleByArgument {}

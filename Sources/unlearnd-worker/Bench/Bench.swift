@@ -53,8 +53,10 @@ struct Bench {
         let pairs = try PairedBatches(
             forget: batcher(arguments.forget, .forget), retain: batcher(arguments.retain, .retain),
             pairing: nil)
+        let objective = UnlearningObjective(
+            forget: LikelihoodTerm(rising: true), retain: LikelihoodTerm(), weights: .mix(0.5))
         let trainer = try Trainer(
-            model, data: .pairs(pairs), objective: AscentObjective(), settings: Trainer.Settings(epochs: 1))
+            model, data: .pairs(pairs), objective: objective, settings: Trainer.Settings(epochs: 1))
         context.profile.start()
         _ = try trainer.run { step in
             let figures = context.profile.stop()

@@ -51,7 +51,11 @@ struct TrainingJob {
     }
 
     /// Trains towards `objective` on `data` and writes the new version.
-    func run(_ data: TrainingData, _ objective: any Objective) throws -> WorkerResult {
+    ///
+    /// - Parameter start: Gets the model before its first step.
+    func run(
+        _ data: TrainingData, _ objective: any Objective, start: (Transformer) throws -> Void = { _ in }
+    ) throws -> WorkerResult {
         let predicted = try predictMemory(data, objective)
         try context.snapshot(base)
         let parameters = context.parameters
@@ -75,6 +79,7 @@ struct TrainingJob {
             try measurement?.before(model, sets)
         }
 
+        try start(model)
         let outcome = try train(model, data, objective, checkpoints, saved, measurement?.report.before)
         let adapter = model.adapterFiles()
         model.mergeAdapters()
@@ -158,7 +163,8 @@ struct TrainingJob {
             length: data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 1,
             measured: context.wantsEvaluation ? measured.map(\.ids.count).max() : nil,
             threads: context.compute.pool.threads)
-        memory.copies = objective.copies
+        memory.sequences = objective.sequencesPerRow
+        (memory.copies, memory.cached) = (objective.copies, objective.cachedBytes)
         let answer = try memory.answer(context.parameters)
         if let installed = PeakMemory.installed, answer.memory > installed {
             throw JobFailure(

@@ -17,6 +17,10 @@ final class JobContext {
     let precisionWarning: String?
     /// Where the time of each profiled phase went.
     private(set) var profiles = JSONObject()
+    /// Rows that the order's datasets are read without.
+    let excluded: Set<RowText>
+    /// Whether it is a recorded job that is done again as a part of another: nobody waits for its snapshot.
+    private let isRepetition: Bool
     private let output: MessageWriter
     private let inbox: Inbox
 
@@ -33,6 +37,32 @@ final class JobContext {
         }
         precisionWarning = warning
         compute = try ComputeContext(threads: max(1, order.threads), brain: brain)
+        excluded = []
+        isRepetition = false
+    }
+
+    /// A recorded job, to be done again on `base` and without some rows; it is not measured.
+    init(
+        repeating step: LineageStep, on base: VersionBinding, without rows: Set<RowText>,
+        in context: JobContext
+    ) {
+        var order = context.order
+        order.spec = step.spec
+        order.spec.evaluate = false
+        (order.spec.gate, order.spec.reference, order.spec.holdout) = (nil, nil, nil)
+        // Sets that were only measured do not matter.
+        if !step.spec.trainedOn.contains(where: { $0 == step.spec.forget }) { order.spec.forget = nil }
+        if !step.spec.trainedOn.contains(where: { $0 == step.spec.retain }) { order.spec.retain = nil }
+        (order.base, order.reference, order.lineage, order.checkpoint) = (base, nil, nil, nil)
+        self.order = order
+        descriptors = []
+        store = context.store
+        compute = context.compute
+        precisionWarning = nil
+        output = context.output
+        inbox = context.inbox
+        excluded = rows
+        isRepetition = true
     }
 
     var spec: JobSpec { order.spec }
@@ -79,6 +109,7 @@ final class JobContext {
 
     /// Makes sure that the base is whole and durable, says so, and waits until that is recorded.
     func snapshot(_ base: CheckpointReader) throws {
+        if isRepetition { return }
         guard let binding = order.base else { throw JobFailure(.internal, "the order names no base version") }
         let phase = phase("snapshot", unit: "bytes")
         try base.verifyAll(threads: threads) { try phase.update($0, of: $1) }
@@ -118,9 +149,9 @@ final class JobContext {
 
     private var usesMatrices: Bool {
         switch spec.kind {
-        case .ascent, .finetune, .evaluate, .generate: true
+        case .evaluate, .generate: true
         case .taskVector: wantsEvaluation
-        case .create, .import, .export, .tokenize, .diff, .verify: false
+        default: spec.kind.trains || spec.kind == .exact
         }
     }
 
@@ -154,6 +185,7 @@ final class JobContext {
         provenance["spec"] = .object(spec)
         provenance["inputs"] = .object(inputs)
         provenance["environment"] = try JSONValue(encoding: environmentReport)
+        if isRepetition { provenance["without"] = .integer(Int64(excluded.count)) }
         provenance["software"] = .string(Software.version)
         return provenance
     }

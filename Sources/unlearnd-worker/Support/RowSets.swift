@@ -13,7 +13,8 @@ struct RowSets {
     init(_ context: JobContext) throws {
         func rows(_ id: Digest?, _ name: String) throws -> [DatasetRow]? {
             guard let id else { return nil }
-            return try DatasetParser.parse(try context.store.readDataset(id), name: name)
+            return try DatasetParser.parse(try context.store.readDataset(id), name: name).without(
+                context.excluded)
         }
         forget = try rows(context.spec.forget, "forget set")
         retain = try rows(context.spec.retain, "retain set")
@@ -27,15 +28,30 @@ struct RowSets {
         throws -> Evaluator.Sets
     {
         let all = [forget, retain, holdout].compactMap { $0 }.joined()
-        let needsTokenizer = all.contains { if case .inputIDs = $0.content { false } else { true } }
-        let builder = try ExampleBuilder(
-            tokenizer: needsTokenizer ? try files.tokenizer() : nil,
-            vocabularySize: configuration.vocabularySize,
-            contextLength: configuration.contextLength, maxLength: parameters.maxLength,
-            truncate: parameters.truncate ?? false, template: parameters.promptTemplate)
+        let builder = try builder(Array(all), files, configuration, parameters)
         return Evaluator.Sets(
             forget: try forget.map { try builder.build($0, name: "forget set") },
             retain: try retain.map { try builder.build($0, name: "retain set") },
             holdout: try holdout.map { try builder.build($0, name: "holdout set") })
+    }
+
+    /// The examples of rows that are in none of the sets.
+    func examples(
+        of rows: [DatasetRow], name: String, _ files: VersionFiles, _ configuration: ModelConfiguration,
+        _ parameters: JobParameters
+    ) throws -> [Example] {
+        try builder(rows, files, configuration, parameters).build(rows, name: name)
+    }
+
+    private func builder(
+        _ rows: [DatasetRow], _ files: VersionFiles, _ configuration: ModelConfiguration,
+        _ parameters: JobParameters
+    ) throws -> ExampleBuilder {
+        let needsTokenizer = rows.contains { if case .inputIDs = $0.content { false } else { true } }
+        return try ExampleBuilder(
+            tokenizer: needsTokenizer ? try files.tokenizer() : nil,
+            vocabularySize: configuration.vocabularySize,
+            contextLength: configuration.contextLength, maxLength: parameters.maxLength,
+            truncate: parameters.truncate ?? false, template: parameters.promptTemplate)
     }
 }

@@ -33,17 +33,19 @@ extension ControlPlane {
                 let (names, open) = try await transfers.take(transfer, peer: peer)
                 files = DescriptorSet(files: names, descriptors: open)
             }
+            let plan = spec.kind == .exact ? try await replayPlan(spec) : nil
             let transferred = spec.kind == .export ? 0 : files?.size ?? 0
             let submission = try await database.read { [budget, shapes] in
                 try Submission(
-                    spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes, $0)
+                    spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes,
+                    plan: plan, $0)
             }
             try checkRoom(submission.estimate.disk)
             guard !isDryRun else {
                 return JobSubmitResult(
                     job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings)
             }
-            let result = try await insert(submission, predicted, keyHash, files, peer)
+            let result = try await insert(submission, predicted, keyHash, files, plan, peer)
             await scheduler.wake()
             return result
         }
@@ -51,7 +53,7 @@ extension ControlPlane {
 
     /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.
     func predict(_ spec: JobSpec) async throws -> MemoryAnswer? {
-        guard let predictor, spec.kind == .ascent || spec.kind == .finetune else { return nil }
+        guard let predictor, spec.kind.trains else { return nil }
         let estimator = try await database.read { [shapes] in
             try Submission.estimator(spec, transferred: 0, shapes, $0)
         }
@@ -61,6 +63,7 @@ extension ControlPlane {
 
     private func insert(
         _ submission: Submission, _ predicted: MemoryAnswer?, _ keyHash: String?, _ files: DescriptorSet?,
+        _ plan: ReplayPlan?,
         _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
@@ -69,7 +72,7 @@ extension ControlPlane {
             if let existing = try Self.existing(spec, keyHash, peer, change.db) { return existing }
             let current = try Submission(
                 spec, transferred: submission.estimate.disk, predicted: predicted, budget: budget,
-                shapes: shapes, change.db)
+                shapes: shapes, plan: plan, change.db)
             try Self.checkQueue(adding: 1, change.db)
             var queued = submission
             queued.state = current.state
@@ -122,6 +125,30 @@ extension ControlPlane {
             try change.audit("job.submit", actor: peer.actor, .object(body))
         }
         return try JobRow.require(id, change.db).job
+    }
+
+    /// What an exact job of now would do again. The worker makes its own plan, of the version that it is bound to.
+    /// - Throws: `bad_input` that says why there is no such model.
+    private func replayPlan(_ spec: JobSpec) async throws -> ReplayPlan? {
+        guard let model = spec.model, let forget = spec.forget else { return nil }
+        func rows(_ id: Digest) throws -> [DatasetRow]? {
+            do {
+                return try DatasetParser.parse(store.readDataset(id), name: "dataset \(id.short)")
+            } catch let error as CheckpointError where error.code == .missing { return nil }
+        }
+        guard let rowsToForget = try rows(forget) else {
+            throw RPCError(
+                .notFound, "there is no dataset \(forget.short)", hint: "upload the forget set first",
+                field: "spec.forget")
+        }
+        do {
+            let lineage = try await database.read { db in
+                try Lineage.of(VersionRow.resolve(model, db), db)
+            }
+            return try ReplayPlan(lineage: lineage, forgetting: rowsToForget, rows: rows)
+        } catch let failure as JobFailure {
+            throw RPCError(.badInput, failure.message, hint: failure.hint, field: "spec.forget")
+        }
     }
 
     private static func existing(

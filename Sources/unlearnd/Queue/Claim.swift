@@ -11,6 +11,10 @@ struct Claim: Sendable {
     var submitter: Int
     /// The head of the model (for jobs that write) or the version named, as bound now.
     var base: VersionNumber?
+    /// The head of the model, which the result follows if it still is.
+    var head: VersionNumber?
+    /// The version of the model that the result comes from.
+    var parent: VersionNumber?
     var order: WorkerOrder
 
     var model: ModelName? { spec.model?.model }

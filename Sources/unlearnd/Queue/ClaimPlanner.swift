@@ -129,12 +129,13 @@ struct ClaimPlanner: Sendable {
                     hint: "lower --batch-size or --max-length, or raise memory_limit")
             }
             if row.job.kind.trains { order.checkpoint = TrainingCheckpointFiles(store).path(of: id) }
-            let base = try VersionBinder.bind(
+            let bound = try VersionBinder.bind(
                 row.job.spec, job: id, bound: row.job.base, &order, in: change)
-            try change.db.execute(sql: "UPDATE job SET base = ? WHERE id = ?", arguments: [base?.number, id])
+            try change.db.execute(
+                sql: "UPDATE job SET base = ? WHERE id = ?", arguments: [bound.base?.number, id])
             return Claim(
-                id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: base,
-                order: order)
+                id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: bound.base,
+                head: bound.head, parent: bound.parent, order: order)
         } catch let failure as JobFailure {
             _ = try JobEnd.fail(id, epoch: row.epoch, failure, in: change)
             return nil

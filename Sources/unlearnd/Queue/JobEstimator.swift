@@ -46,11 +46,11 @@ struct JobEstimator {
 
     /// What decides the memory of a training job, where the model's configuration is known.
     func question(threads: Int) -> MemoryQuestion? {
-        guard spec.kind == .ascent || spec.kind == .finetune, let config = shape?.configuration else {
+        guard spec.kind.trains, let config = shape?.configuration else {
             return nil
         }
         let datasets = datasets
-        let trained = spec.kind == .finetune ? [retain ?? forget] : [forget, retain]
+        let trained = spec.kind.trainsOnForgetSet ? [forget, retain] : [retain ?? forget]
         let cap = length
         func longest(_ sets: [StoredDataset]) -> Int { Int(min(cap, Int64(sets.map(\.longest).max() ?? 0))) }
         return MemoryQuestion(
@@ -67,12 +67,10 @@ struct JobEstimator {
             set.flatMap { $0.textRows == 0 ? ($0.rows + rows - 1) / rows : nil }
         }
         switch spec.kind {
-        case .finetune: return batches(retain ?? forget).map { $0 * epochs }
-        case .ascent:
+        case .finetune, .retrain: return batches(retain ?? forget).map { $0 * epochs }
+        case _ where spec.kind.trainsOnForgetSet:
             guard let forget = batches(forget) else { return nil }
-            if parameters.alpha == 1 && retain == nil || parameters.pairing == .cycle {
-                return forget * epochs
-            }
+            if !spec.pairsRetain || parameters.pairing == .cycle { return forget * epochs }
             return batches(retain).map { min(forget, $0) * epochs }
         default: return nil
         }
@@ -89,11 +87,13 @@ struct JobEstimator {
         let epochs = Double(parameters.epochs ?? 3)
         let trained: Double
         switch spec.kind {
-        case .finetune: trained = epochs * tokens(retain ?? forget)
-        case .ascent:
-            // One batch of each set a step.
-            let rows = retain.map { tokens($0) / Double(max($0.rows, 1)) } ?? 0
-            trained = epochs * (tokens(forget) + rows * Double(forget?.rows ?? 0))
+        case .finetune, .retrain: trained = epochs * tokens(retain ?? forget)
+        case _ where spec.kind.trainsOnForgetSet:
+            // One batch of each set a step; what is answered otherwise is about as long again, and the forget
+            // gradient is taken twice where it is taken uphill.
+            let rows = spec.pairsRetain ? retain.map { tokens($0) / Double(max($0.rows, 1)) } ?? 0 : 0
+            let times = (RowRequirement(spec.kind) == nil ? 1.0 : 2) * (parameters.samRho == nil ? 1 : 2)
+            trained = epochs * (times * tokens(forget) + rows * Double(forget?.rows ?? 0))
         default: trained = 0
         }
         let versions = spec.reference == nil ? 2.0 : 3.0
@@ -106,10 +106,10 @@ struct JobEstimator {
 
     private var disk: Int64 {
         switch spec.kind {
-        // With the training checkpoint: weights and two moments in f32.
-        case .ascent, .finetune: (shape?.bytes ?? 0) + 12 * (shape?.parameters ?? 0)
-        case .taskVector: shape?.bytes ?? 0
         case .import, .create: transferred
+        // With the training checkpoint: weights and two moments in f32.
+        case _ where spec.kind.trains: (shape?.bytes ?? 0) + 12 * (shape?.parameters ?? 0)
+        case _ where spec.kind.editsVersion: shape?.bytes ?? 0
         default: 0
         }
     }
@@ -141,17 +141,29 @@ struct JobEstimator {
         let measured = evaluates ? measuring : 0
         let bytes: Double
         switch spec.kind {
-        case .ascent, .finetune:
-            let reference = parameters.retainLoss == .kl ? weights : 0
-            let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
-            bytes = max(worker + 4 * weights + reference + activations, measured)
+        case _ where spec.kind.trains:
+            let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
+            let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
+            bytes = max(worker + 4 * weights + copies(weights) + activations, measured)
         case .evaluate: bytes = measuring
         case .generate: bytes = worker + weights + 8 * logits + generating
         case .create: bytes = worker + chunks + 2 * Double(transferred)
         case .tokenize: bytes = worker
         case .taskVector: bytes = max(worker + chunks, measured)
-        case .import, .export, .diff, .verify: bytes = worker + chunks
+        default: bytes = worker + chunks
         }
         return Int64(min(bytes, 1e18))
+    }
+
+    /// What objectives keep of the base and of the weights, bytes. What the base says is kept as one state for each
+    /// token (at most one a byte of text) and the head, or as a copy of the weights if that is less.
+    private func copies(_ weights: Double) -> Double {
+        func outputs(_ set: StoredDataset?) -> Double {
+            let states = Double(set?.bytes ?? 0) + Double(shape?.vocabulary ?? 0)
+            let hidden = Double(shape?.hidden ?? 0)
+            return hidden == 0 ? weights : min(weights, 4 * hidden * states)
+        }
+        return (parameters.retainLoss == .kl ? outputs(retain) : 0)
+            + (spec.kind == .undial ? outputs(forget) : 0) + (parameters.samRho == nil ? 0 : weights)
     }
 }

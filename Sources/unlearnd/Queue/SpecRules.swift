@@ -38,7 +38,7 @@ enum SpecRules {
             guard let model = spec.model else {
                 throw fault("model", "\(spec.kind.rawValue) needs a model", "name one with --model NAME")
             }
-            if spec.kind == .import || spec.kind == .create, model.version != nil {
+            if [.import, .create, .retrain].contains(spec.kind), model.version != nil {
                 throw fault(
                     "model",
                     "\(spec.kind.rawValue) makes a new version of \(model.model), so no version can be named",
@@ -87,13 +87,25 @@ enum SpecRules {
             throw fault(name, "\(kind.rawValue) has no \(name)", hint)
         }
         switch kind {
-        case .ascent:
+        case _ where kind.trainsOnForgetSet:
             guard spec.forget != nil else {
-                throw fault("forget", "ascent needs a forget set", "give --forget FILE")
+                throw fault("forget", "\(kind.rawValue) needs a forget set", "give --forget FILE")
             }
-            guard spec.retain != nil || spec.parameters?.alpha == 1 else {
+            guard spec.retain != nil || !spec.needsRetain else {
+                let without =
+                    kind == .ascent
+                    ? ", or --alpha 1 to do without" : kind == .pdu ? "" : ", or --alpha 0 to do without"
                 throw fault(
-                    "retain", "ascent needs a retain set", "give --retain FILE, or --alpha 1 to do without")
+                    "retain", "\(kind.rawValue) needs a retain set", "give --retain FILE\(without)")
+            }
+        case .retrain:
+            guard spec.retain != nil else {
+                throw fault(
+                    "retain", "retrain needs rows to learn", "give what is to be kept with --retain FILE")
+            }
+        case .exact:
+            guard spec.forget != nil else {
+                throw fault("forget", "exact needs a forget set", "give --forget FILE")
             }
         case .finetune:
             guard spec.retain != nil || spec.forget != nil else {
@@ -157,7 +169,12 @@ enum SpecRules {
         try range("max_new_tokens", parameters.maxNewTokens, 1...(1 << 20))
         try check("learning_rate", parameters.learningRate, "a positive number") { $0 > 0 }
         try checkTraining(parameters, range, check)
-        try check("alpha", parameters.alpha, "a number from 0 to 1") { (0...1).contains($0) }
+        if kind == .ascent {
+            try check("alpha", parameters.alpha, "a number from 0 to 1") { (0...1).contains($0) }
+        } else {
+            try check("alpha", parameters.alpha, "a number of at least 0") { $0 >= 0 }
+        }
+        try checkMethod(kind, parameters)
         try check("max_forget_loss", parameters.maxForgetLoss, "a positive number") { $0 > 0 }
         try range("checkpoint_steps", parameters.checkpointSteps, 1...1_000_000_000)
         try check("checkpoint_seconds", parameters.checkpointSeconds, "a positive number") { $0 > 0 }
@@ -177,6 +194,10 @@ enum SpecRules {
                         "leave it out, or the adapter")
                 }
             }
+        case .retrain:
+            try need(
+                "from", parameters.from != nil || parameters.fresh == true,
+                "name the version where it begins with --from MODEL@vN, or begin anew with --fresh")
         case .import, .create, .export:
             try need("transfer", parameters.transfer != nil, "open a transfer and send its descriptors first")
         case .generate:
@@ -184,7 +205,54 @@ enum SpecRules {
             try checkGeneration(parameters)
         case .tokenize: try need("text", parameters.text != nil, "give --text TEXT")
         case .diff: try need("other", parameters.other != nil, "name two versions")
-        case .ascent, .finetune, .evaluate, .verify: break
+        case .pdu:
+            try need(
+                "retain_limit", parameters.retainLimit != nil,
+                "give --retain-limit, somewhat above the model's retain loss")
+        default: break
+        }
+    }
+
+    /// The numbers of the gradient methods.
+    private static func checkMethod(_ kind: JobKind, _ parameters: JobParameters) throws(RPCError) {
+        func check(_ name: String, _ value: Double?, _ rule: String, _ holds: (Double) -> Bool)
+            throws(RPCError)
+        {
+            guard let value, !(value.isFinite && holds(value)) else { return }
+            throw fault("parameters.\(name)", "\(name) is \(value); it must be \(rule)")
+        }
+        try check("gamma", parameters.gamma, "a positive number") { $0 > 0 }
+        try check("beta", parameters.beta, "a positive number") { $0 > 0 }
+        try check("beta_unknown", parameters.betaUnknown, "a number of at least 0") { $0 >= 0 }
+        try check("margin", parameters.margin, "a number of at least 0") { $0 >= 0 }
+        try check("sam_rho", parameters.samRho, "a positive number") { $0 > 0 }
+        try check("replacement_weight", parameters.replacementWeight, "a positive number") { $0 > 0 }
+        try check("dual_rate", parameters.dualRate, "a positive number") { $0 > 0 }
+        try check("retain_limit", parameters.retainLimit, "a positive number") { $0 > 0 }
+        try check("steering", parameters.steering, "a positive number") { $0 > 0 }
+        if parameters.retainLoss == .activations, kind != .rmu {
+            throw fault(
+                "parameters.retain_loss", "only rmu holds activations", "use --retain-loss nll or kl")
+        }
+        for (name, value, least) in [
+            ("layer", parameters.layer, 0), ("alternates", parameters.alternates, 1),
+            ("skip", parameters.skip, 0),
+            ("dual_warm_up_epochs", parameters.dualWarmUpEpochs, 0),
+        ] {
+            guard let value, !(least...100_000).contains(value) else { continue }
+            throw fault("parameters.\(name)", "\(name) is \(value); it lies between \(least) and 100000")
+        }
+        if kind == .idk, parameters.beta != nil, parameters.form != .dpo {
+            throw fault(
+                "parameters.beta", "only the form dpo of idk has a beta",
+                "add --form dpo, or leave --beta out")
+        }
+        if let refusals = parameters.refusals {
+            guard (1...1000).contains(refusals.count),
+                refusals.allSatisfy({ (1...1000).contains($0.utf8.count) })
+            else {
+                throw fault("parameters.refusals", "there are 1 to 1000 refusals of 1 to 1000 bytes each")
+            }
         }
     }
 

@@ -16,16 +16,17 @@ struct Submission: Sendable {
     /// - Parameters:
     ///   - transferred: Bytes of the files whose descriptors came with it.
     ///   - predicted: What the worker's program computed for a training job.
+    ///   - plan: What is to be done again (`exact`).
     /// - Throws: `not_found`, `gone`, `conflict`, `bad_input`, `insufficient_memory`.
     init(
         _ spec: JobSpec, transferred: Int64, predicted: MemoryAnswer? = nil, budget: MemoryBudget,
-        shapes: ModelShapes, _ db: Database
+        shapes: ModelShapes, plan: ReplayPlan? = nil, _ db: Database
     ) throws {
         self.spec = spec
         var estimator = try Self.estimator(spec, transferred: transferred, shapes, db)
         estimator.predicted = predicted
         try Self.checkPairing(spec, estimator)
-        estimate = estimator.estimate
+        estimate = try plan.map { try Self.estimate($0, estimator, db) } ?? estimator.estimate
         guard estimate.memory <= budget.limit else {
             throw RPCError(
                 .insufficientMemory,
@@ -59,6 +60,9 @@ struct Submission: Sendable {
                         field: "spec.model")
                 }
             case .import: break
+            case .retrain:
+                let base = try Self.version(spec.parameters?.from ?? model, "model", db)
+                estimator.shape = try shapes.shape(of: base.manifest)
             default:
                 let base = try Self.version(model, "model", db)
                 estimator.shape = try shapes.shape(of: base.manifest)
@@ -66,7 +70,8 @@ struct Submission: Sendable {
         }
         for (reference, field) in [
             (spec.reference, "reference"), (spec.parameters?.finetuned, "parameters.finetuned"),
-            (spec.parameters?.base, "parameters.base"), (spec.parameters?.other, "parameters.other"),
+            (spec.parameters?.from, "parameters.from"), (spec.parameters?.base, "parameters.base"),
+            (spec.parameters?.other, "parameters.other"),
         ] {
             if let reference { _ = try Self.version(reference, field, db) }
         }
@@ -74,6 +79,30 @@ struct Submission: Sendable {
         estimator.retain = try Self.dataset(spec.retain, "retain", db)
         estimator.holdout = try Self.dataset(spec.holdout, "holdout", db)
         return estimator
+    }
+
+    /// What it takes to do recorded jobs again.
+    private static func estimate(
+        _ plan: ReplayPlan, _ own: JobEstimator, _ db: Database
+    ) throws -> JobEstimate {
+        var estimate = own.estimate
+        var steps: Int? = 0
+        for step in plan.repeated {
+            var estimator = own
+            estimator.spec = step.spec
+            estimator.spec.evaluate = false
+            estimator.forget = try step.spec.forget.flatMap { try StoredDataset.find($0, db) }
+            estimator.retain = try step.spec.retain.flatMap { try StoredDataset.find($0, db) }
+            estimator.holdout = nil
+            let one = estimator.estimate
+            estimate.memory = max(estimate.memory, one.memory)
+            estimate.disk += one.disk
+            estimate.seconds = estimate.seconds.flatMap { sum in one.seconds.map { sum + $0 } }
+            steps = steps.flatMap { sum in one.steps.map { sum + $0 } }
+        }
+        estimate.steps = steps
+        estimate.replay = plan.words
+        return estimate
     }
 
     private static func mebibytes(_ bytes: Int64) -> Int64 { bytes >> 20 }
@@ -101,8 +130,8 @@ struct Submission: Sendable {
 
     /// An erasure request must not lose rows to a short retain set: steps per epoch are those of the shorter set.
     private static func checkPairing(_ spec: JobSpec, _ estimator: JobEstimator) throws {
-        guard spec.kind == .ascent, spec.parameters?.pairing == nil, spec.parameters?.alpha != 1,
-            let forget = estimator.forget, let retain = estimator.retain, retain.textRows == 0
+        guard spec.needsRetain, spec.parameters?.pairing == nil, let forget = estimator.forget,
+            let retain = estimator.retain, retain.textRows == 0
         else { return }
         let batch = spec.rowsPerStep
         let (forgetBatches, retainBatches) = (

@@ -5,13 +5,26 @@ import Protocol
 
 /// Fixes which versions a job works on, at the moment when it starts, and pins them.
 enum VersionBinder {
-    /// Fills the order's bindings and returns the base's number.
+    /// What a job starts from.
+    struct Bound {
+        /// The version named, or the head.
+        var base: VersionNumber?
+        /// The version that must still be head for the result to follow it.
+        var head: VersionNumber?
+        /// The version of the model that the result comes from.
+        var parent: VersionNumber?
+
+        init(_ base: VersionNumber?) { (self.base, head, parent) = (base, base, base) }
+    }
+
+    /// Fills the order's bindings and returns what it starts from.
     ///
-    /// - Parameter bound: The base of a job that goes on from where it was stopped.
+    /// - Parameter stopped: The base of a job that goes on from where it was stopped.
     /// - Throws: ``JobFailure`` when a version is no longer there, or a name is taken.
     static func bind(
-        _ spec: JobSpec, job: JobID, bound: VersionNumber?, _ order: inout WorkerOrder, in change: Change
-    ) throws -> VersionNumber? {
+        _ spec: JobSpec, job: JobID, bound stopped: VersionNumber?, _ order: inout WorkerOrder,
+        in change: Change
+    ) throws -> Bound {
         var pinned: [VersionRow] = []
         func version(_ reference: VersionReference?) throws -> VersionRow? {
             guard let reference else { return nil }
@@ -23,7 +36,7 @@ enum VersionBinder {
                 throw JobFailure(.missing, error.message, hint: error.hint)
             }
         }
-        var base: VersionNumber?
+        var bound = Bound(nil)
         switch spec.kind {
         case .verify: order.manifests = try VersionRow.liveManifests(change.db)
         case .create:
@@ -33,14 +46,29 @@ enum VersionBinder {
                     hint: "choose another name")
             }
         case .import:
-            base = try spec.model.flatMap { try ModelRow.find($0.model, change.db)?.head }
+            bound = Bound(try spec.model.flatMap { try ModelRow.find($0.model, change.db)?.head })
+        case .retrain:
+            let row = try version(spec.parameters?.from ?? spec.model)
+            order.base = row?.binding
+            bound = Bound(row?.model == spec.model?.model ? row?.number : nil)
+            bound.head = try spec.model.flatMap { try ModelRow.find($0.model, change.db)?.head }
+            if spec.parameters?.fresh == true { bound.parent = nil }
         default:
             let row = try version(
-                bound.flatMap { number in
+                stopped.flatMap { number in
                     spec.model.map { VersionReference(model: $0.model, version: number) }
                 } ?? spec.model)
             order.base = row?.binding
-            base = row?.number
+            bound = Bound(row?.number)
+            if let row, spec.kind == .exact {
+                let lineage = try Lineage.of(row, change.db)
+                order.lineage = lineage
+                for binding in lineage.flatMap({ [$0.made, $0.form].compactMap(\.self) }) {
+                    if let row = try VersionRow.find(binding.model, binding.version, change.db) {
+                        pinned.append(row)
+                    }
+                }
+            }
         }
         order.reference = try version(spec.reference)?.binding
         order.finetuned = try version(spec.parameters?.finetuned)?.binding
@@ -50,6 +78,6 @@ enum VersionBinder {
                 sql: "INSERT INTO pin(job, model, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 arguments: [job, row.model.text, row.number.number])
         }
-        return base
+        return bound
     }
 }

@@ -76,9 +76,10 @@ enum VersionCommitter {
             proposal.verdict?.passed == false
             ? "gate-refused"
             // A family has one base: the first of its jobs to end must not pull it from under the others.
-            : claim.spec.sweep != nil ? "sweep" : row.head != claim.base ? "base-not-head" : nil
+            : claim.spec.sweep != nil ? "sweep" : row.head != claim.head ? "base-not-head" : nil
         try VersionRow(
-            model: model, number: number, parent: claim.base, manifest: proposal.manifest,
+            model: model, number: number, parent: proposal.result.parent ?? claim.parent,
+            manifest: proposal.manifest,
             digest: proposal.digest,
             bytes: proposal.bytes, storedBytes: proposal.result.storedBytes ?? 0,
             architecture: try architecture(proposal, claim, model, change.db), job: claim.id,
@@ -106,7 +107,7 @@ enum VersionCommitter {
             ])
         if headReason == nil {
             let move = try ModelRow.moveHead(
-                model, from: claim.base, to: number, who: claim.submitter, why: "job \(claim.id)",
+                model, from: claim.head, to: number, who: claim.submitter, why: "job \(claim.id)",
                 job: claim.id,
                 in: change)
             // The head was read in this very transaction.

@@ -41,7 +41,8 @@ import Testing
         let pairs = try PairedBatches(
             forget: batcher("forget", .forget, 1), retain: batcher("retain", .retain, 2), pairing: .cycle)
         return try Trainer(
-            model, data: .pairs(pairs), objective: AscentObjective(alpha: 0.4, retainLoss: .kl),
+            model, data: .pairs(pairs),
+            objective: UnlearningObjective.ascent(0.4, heldOn: pairs.retain.examples, golden.configuration),
             settings: Trainer.Settings(
                 epochs: 3, learningRate: 1e-3, schedule: LearningRateSchedule(.cosine, warmup: 2),
                 clipNorm: 1, maxForgetLoss: cap))

@@ -30,13 +30,18 @@ struct TrainerTests {
         return (outcome, steps)
     }
 
+    private func ascent(_ alpha: Double) -> UnlearningObjective {
+        UnlearningObjective(
+            forget: LikelihoodTerm(rising: true), retain: LikelihoodTerm(), weights: .mix(alpha))
+    }
+
     @Test(arguments: GoldenModel.names)
     func `ascent is the weighted sum of both gradients and AdamW`(name: String) throws {
         let golden = try GoldenModel(name)
         let pairs = try pairs(golden)
         let trained = try golden.load()
         let settings = Trainer.Settings(epochs: 2, learningRate: 1e-3)
-        let (outcome, steps) = try run(trained, .pairs(pairs), AscentObjective(alpha: 0.3), settings)
+        let (outcome, steps) = try run(trained, .pairs(pairs), ascent(0.3), settings)
 
         let model = try golden.load()
         let gradients = try model.makeBuffer()
@@ -71,22 +76,22 @@ struct TrainerTests {
         let alone = try golden.load()
         let settings = Trainer.Settings(epochs: 1, learningRate: 1e-3)
         _ = try run(
-            alone, .forgetting(pairs.forget), AscentObjective(alpha: 1, retains: false), settings)
+            alone, .forgetting(pairs.forget), ascent(1), settings)
         let both = try golden.load()
         let (_, steps) = try run(
-            both, .pairs(pairs), AscentObjective(alpha: 1), settings)
+            both, .pairs(pairs), ascent(1), settings)
         #expect(alone.weights == both.weights)
         #expect(steps.allSatisfy { $0.retainLoss != nil && $0.loss == -($0.forgetLoss ?? 0) })
         let kept = try golden.load()
         let (_, plain) = try run(
-            kept, .pairs(pairs), AscentObjective(alpha: 0), settings)
+            kept, .pairs(pairs), ascent(0), settings)
         #expect(plain.allSatisfy { $0.forgetLoss != nil && $0.loss == $0.retainLoss })
     }
 
     @Test func `the loss cap stops before the update that would follow it`() throws {
         let golden = try GoldenModel("llama-tied")
         let data = try TrainingData.forgetting(pairs(golden).forget)
-        let objective = AscentObjective(alpha: 1, retains: false)
+        let objective = ascent(1)
         var settings = Trainer.Settings(epochs: 20, learningRate: 1e-2)
         let (_, steps) = try run(golden.load(), data, objective, settings)
         let cap = try #require(steps.map { $0.forgetLoss ?? 0 }.max())
@@ -107,8 +112,10 @@ struct TrainerTests {
     @Test func `a divergence from the base begins at zero and holds the model`() throws {
         let golden = try GoldenModel("gpt2")
         let settings = Trainer.Settings(epochs: 3, learningRate: 1e-3)
-        let (_, steps) = try run(
-            golden.load(), .pairs(pairs(golden)), AscentObjective(alpha: 0.5, retainLoss: .kl), settings)
+        let pairs = try pairs(golden)
+        let objective = try UnlearningObjective.ascent(
+            0.5, heldOn: pairs.retain.examples, golden.configuration)
+        let (_, steps) = try run(golden.load(), .pairs(pairs), objective, settings)
         #expect(abs(steps[0].retainLoss ?? 1) < 1e-6)
         #expect(steps.dropFirst().allSatisfy { $0.retainLoss ?? 0 > 0 })
     }

@@ -95,7 +95,9 @@ struct TrainingOptionTests {
             settings.rates = AdamW.Rates(
                 learningRate: 1e-3, beta1: 0, beta2: 0.999, epsilon: 1e3, weightDecay: 0)
             _ = try Trainer(
-                model, data: .pairs(pairs), objective: AscentObjective(alpha: 0.3, retainLoss: .kl),
+                model, data: .pairs(pairs),
+                objective: UnlearningObjective.ascent(
+                    0.3, heldOn: pairs.retain.examples, golden.configuration),
                 settings: settings
             ).run {
                 steps.append($0)
@@ -138,7 +140,8 @@ struct TrainingOptionTests {
             let settings = Trainer.Settings(
                 epochs: 2, learningRate: 1e-2, schedule: LearningRateSchedule(.linear, warmup: 1),
                 clipNorm: 0.1)
-            let objective = AscentObjective(alpha: 0.3, retainLoss: .kl)
+            let objective = try UnlearningObjective.ascent(
+                0.3, heldOn: pairs.retain.examples, golden.configuration)
             _ = try Trainer(model, data: .pairs(pairs), objective: objective, settings: settings).run { _ in
             } epoch: { _ in
             }

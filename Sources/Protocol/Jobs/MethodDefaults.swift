@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The numbers of a gradient method where its job gives none; those of its paper or of OpenUnlearning, unless a comment
+/// says otherwise.
+package struct MethodDefaults: Sendable, Hashable {
+    /// Weight of the forget term.
+    package var gamma = 1.0
+    /// Weight of the retain term where there is a retain set.
+    package var alpha = 1.0
+    /// Whether the method is published without a retain term, so that it may go without.
+    package var holdsByItself = false
+    /// Sharpness of a preference loss, exponent or lowering, as the method has it.
+    package var beta: Double?
+    package var betaUnknown: Double?
+    /// SimNPO's δ.
+    package var margin: Double?
+
+    /// PDU.
+    package static let dualRate = 1.0
+    /// PDU.
+    package static let dualWarmUpEpochs = 5
+    /// RMU: the length of the vector steered to.
+    package static let steering = 2.0
+    /// CE-U.
+    package static let skip = 1
+    /// AltPO: answers drawn for each row.
+    package static let alternates = 5
+    /// AltPO: the longest drawn answer, tokens.
+    package static let alternateTokens = 200
+    /// `update`: the new answer counts as much as the old one; our choice.
+    package static let replacementWeight = 1.0
+
+    /// RMU: the block steered, counted from 0: 7 as published, or the middle one of a model of fewer than 16.
+    package static func layer(of layers: Int) -> Int { min(7, max(0, layers - 1) / 2) }
+
+    init() {}
+}
+
+extension JobKind {
+    /// The method's numbers.
+    package var defaults: MethodDefaults {
+        var defaults = MethodDefaults()
+        switch self {
+        case .npo, .dpo, .idk, .altpo, .update: defaults.beta = 0.1
+        case .simnpo: (defaults.gamma, defaults.beta, defaults.margin) = (0.125, 4.5, 0)
+        case .undial: (defaults.beta, defaults.holdsByItself) = (10, true)
+        case .wga: defaults.beta = 1
+        case .satimp: (defaults.gamma, defaults.beta, defaults.betaUnknown) = (0.1, 5, 1)
+        case .ceu: defaults.holdsByItself = true
+        default: break
+        }
+        return defaults
+    }
+}
+
+extension JobSpec {
+    /// The weight of the retain term of a gradient method with two coefficients.
+    ///
+    /// Whoever gives a retain set wants it held, also by methods that are published without.
+    package var retainWeight: Double {
+        parameters?.alpha ?? (kind.defaults.holdsByItself && retain == nil ? 0 : kind.defaults.alpha)
+    }
+
+    /// Whether it cannot do without a retain set.
+    package var needsRetain: Bool {
+        switch kind {
+        case .ascent: parameters?.alpha != 1
+        // A weight of 0 is where its dual variable may begin.
+        case .pdu: true
+        default: kind.weighsTwoTerms && retainWeight != 0
+        }
+    }
+
+    /// Whether each step has a batch of the retain set beside that of the forget set.
+    ///
+    /// `ascent` looks at the retain loss even where it has no weight.
+    package var pairsRetain: Bool { retain != nil && (kind == .ascent || needsRetain) }
+}
