@@ -40,6 +40,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Libraries, each importing only what stands above it in this list.
         .target(name: "Protocol", swiftSettings: strict),
@@ -47,7 +48,7 @@ let package = Package(
             name: "Checkpoints", dependencies: ["Protocol", "CKernels", "CZstd", "CLinux", crypto, system],
             swiftSettings: strict),
         .target(
-            name: "Engine", dependencies: ["Protocol", "Checkpoints", "CKernels", "COpenBLAS"],
+            name: "Engine", dependencies: ["Protocol", "Checkpoints", "CKernels", "COpenBLAS", "CZlib"],
             swiftSettings: strict),
 
         // Programs.

@@ -241,6 +241,15 @@ static ck_row_loss cross_entropy(float *logits, long n, long label, float gradie
     return (ck_row_loss){(float)(total - own), correct};
 }
 
+static ck_log_moments log_moments(const float *logits, long n) {
+    const double total = log_sum_of(logits, n, 1);
+    double mean = 0, variance = 0;
+    for (long i = 0; i < n; i++) mean += exp(logits[i] - total) * (logits[i] - total);
+    for (long i = 0; i < n; i++)
+        variance += exp(logits[i] - total) * ((logits[i] - total) - mean) * ((logits[i] - total) - mean);
+    return (ck_log_moments){(float)mean, (float)variance};
+}
+
 static ck_row_loss divergence(float *logits, float *reference, long n, float gradient_scale) {
     const double current = log_sum_of(logits, n, 1), base = log_sum_of(reference, n, 1);
     double loss = 0;
@@ -418,6 +427,7 @@ const ck_kernels ck_kernels_scalar = {
     .attention_probabilities = attention_probabilities,
     .attention_backward = attention_backward,
     .cross_entropy = cross_entropy,
+    .log_moments = log_moments,
     .divergence = divergence,
     .argmax = argmax,
     .sum_of_squares = sum_of_squares,

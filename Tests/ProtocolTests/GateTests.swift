@@ -27,7 +27,10 @@ import Testing
         ("", "the gate is empty", ""), (" ", "the gate is empty", ""),
         ("forget=good,", "nothing stands between", ""),
         ("forget", "no operator", "forget=good"), ("forgot=good", "no figure “forgot”", "forget=good"),
-        ("retian>=0.9", "no figure “retian”", "retain>=0.9"), ("perplexity<=3", "no figure “perplexity”", ""),
+        ("retian>=0.9", "no figure “retian”", "retain>=0.9"), ("bleu<=3", "no figure “bleu”", ""),
+        ("truth_ration>=0.5", "no figure “truth_ration”", "truth_ratio>=0.5"),
+        ("ks_p~0.05", "ks_p is itself a comparison", ""), ("privleak>=-101", "privleak is at least -100", ""),
+        ("ks_p>=5", "ks_p lies between 0 and 1", "ks_p>=0.05"), ("privleak~-5", "“-5” is not a number", ""),
         ("forget=god", "no label “god”", "forget=good"),
         ("privacy=minimum", "no label “minimum”", "privacy=minimal"),
         ("forget=minimal", "no label “minimal”, only insufficient, good, excellent", ""),
@@ -67,7 +70,12 @@ import Testing
             ("forget<=0.3", [.forget]),
             ("retain>=0.9", [.retain]), ("auc<=0.6", [.forget, .holdout]), ("utility>=0.9", [.retain]),
             ("forget~0.05", [.forget, .reference]), ("holdout_loss<=4", [.holdout]),
-            ("retain_loss<=4", [.retain]),
+            ("retain_loss<=4", [.retain]), ("ks_p>=0.05", [.forget, .reference]),
+            ("model_utility~0.05", [.utility, .reference]), ("min_k_auc<=0.6", [.forget, .holdout]),
+            ("privleak>=-5.5", [.forget, .holdout, .reference]), ("verbatim_run<=20", [.forget]),
+            ("perplexity<=30", [.retain]), ("leak_at_k<=0.1", [.forget, .prompt]),
+            ("relearn_gap<=0.1", [.forget, .reference, .relearn]),
+            ("quantize_gap<=0.1", [.forget, .quantize]),
         ]
         for (text, data) in needs {
             let gate = try Gate.parse(text)
@@ -180,6 +188,61 @@ import Testing
         #expect(try !verdict("utility>=0.9", figures(retain: 0.71), before: before).passed)
         #expect(try !verdict("utility>=0.9", figures(retain: 0.9), before: figures(retain: 0)).passed)
         #expect(try !verdict("utility>=0.9", figures(retain: 0.9)).passed)
+    }
+
+    @Test func `figures of sets, attacks and comparisons are judged`() throws {
+        var (after, reference) = (figures(retain: 0.7), figures())
+        var (forget, goal) = (SetFigures(rows: 10, tokens: 80), SetFigures(rows: 10, tokens: 80))
+        (forget[.truthRatio], goal[.truthRatio]) = (0.55, 0.6)
+        (forget[.extractionStrength], forget[.verbatimRun], forget[.replaced]) = (0.1, 7, 0.9)
+        forget[.rougeL] = .nan
+        (after.sets["forget"], reference.sets["forget"]) = (forget, goal)
+        after.membership["min_k"] = MembershipFigures(
+            auc: 0.52, low: 0.4, high: 0.6, truePositiveRate: 0, reversedRate: 0)
+        (after.ksP, after.privleak, reference.privleak, after.modelUtility) = (0.2, -4, 0, 0.57)
+        var before = figures(retain: 0.9)
+        before.modelUtility = 0.6
+        let met = try verdict(
+            "ks_p>=0.05,truth_ratio~0.06,extraction_strength<=0.2,verbatim_run<=8,replaced>=0.9,min_k_auc<=0.55,"
+                + "privleak>=-5,privleak~5,model_utility>=0.5,utility>=0.95", after, before: before,
+            reference: reference)
+        #expect(met.passed, "\(met)")
+        // Model utility decides about what is left where it is measured: 0.57 / 0.6, not 0.7 / 0.9.
+        #expect(met.conditions.last?.measured == 0.95)
+        let missed = try verdict(
+            "ks_p>=0.3,rouge_l<=0.4,truth_ratio~0.01,perplexity<=9,near_verbatim<=0.1", after,
+            reference: reference)
+        #expect(missed.conditions.map(\.passed) == [false, false, false, false, false])
+        #expect(missed.conditions[0].advice?.contains("reference") == true)
+        #expect(missed.conditions[1].by?.contains("no row of the forget set can be continued") == true)
+        #expect(
+            try Gate.parse("rouge_l<=0.4,verbatim_run<=9,privleak~5").metrics == [.rouge, .verbatim, .minK])
+    }
+
+    @Test func `figures of sets survive being written and read`() throws {
+        var figures = figures(forget: 0.1)
+        figures.sets["forget"] = SetFigures(rows: 3, tokens: 9)
+        figures.sets["forget"]?[.rougeL] = 0.25
+        figures.sets["forget"]?[.perplexity] = .infinity
+        figures.membership["loss"] = MembershipFigures(
+            auc: 0.5, low: 0.25, high: 0.75, truePositiveRate: 0.01, reversedRate: 0.02)
+        figures.ksP = 1e-300
+        let json = try JSONValue(encoding: EvaluationReport(after: figures))
+        #expect(json["after"]?["sets"]?["forget"]?["rouge_l"] == 0.25)
+        #expect(json["after"]?["sets"]?["forget"]?["perplexity"] == nil)
+        #expect(json["after"]?["membership"]?["loss"]?["tpr_at_1_fpr"] == 0.01)
+        #expect(json["after"]?["privleak"] == .null && json["limits"] == .array([]))
+        #expect(try json.decode(EvaluationReport.self).after == figures)
+    }
+
+    @Test func `lists of metrics are read, and a wrong name lists them`() throws {
+        #expect(try EvaluationMetric.parse("fast,rouge") == EvaluationMetric.fast.union([.rouge]))
+        #expect(try EvaluationMetric.parse("all").count == EvaluationMetric.allCases.count)
+        #expect {
+            try EvaluationMetric.parse("fast, rogue")
+        } throws: { error in
+            "\(error)".contains("did you mean rouge?") && "\(error)".contains("gradient_norm")
+        }
     }
 
     @Test func `a distance is measured from the reference, on both sides`() throws {

@@ -62,6 +62,23 @@ static ck_row_loss cross_entropy(float *logits, long n, long label, float gradie
     return (ck_row_loss){logf(sum) - (own - m), correct};
 }
 
+static ck_log_moments log_moments(const float *logits, long n) {
+    // The variance does not change when all logits move, so sums are taken of x = logit - maximum, then about the
+    // mean of x: the difference of two sums of squares would lose a small variance.
+    const float m = maximum(logits, n);
+    const lanes c = m;
+    float sum, first, second;
+    lanes total = 0;
+    EACH(n, total += keep(exponential_lanes(ld(logits + i, k) - c), k, 0));
+    sum = lanes_sum(total);
+    SUM(first, n, exponential_lanes(ld(logits + i, k) - c), ld(logits + i, k) - c);
+    const float mean = first / sum;
+    const lanes centre = m + mean;
+    SUM(second, n, exponential_lanes(ld(logits + i, k) - c) * (ld(logits + i, k) - centre),
+        ld(logits + i, k) - centre);
+    return (ck_log_moments){mean - logf(sum), second / sum};
+}
+
 static ck_row_loss divergence(float *logits, float *reference, long n, float gradient_scale) {
     const float mc = maximum(logits, n), mr = maximum(reference, n);
     // sum of p_ref * (reference - logits) needs the logits themselves, so it comes before they are replaced.

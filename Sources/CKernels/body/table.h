@@ -42,6 +42,7 @@ const ck_kernels CK_TABLE = {
     .attention_probabilities = attention_probabilities,
     .attention_backward = attention_backward,
     .cross_entropy = cross_entropy,
+    .log_moments = log_moments,
     .divergence = divergence,
     .argmax = argmax,
     .sum_of_squares = sum_of_squares,

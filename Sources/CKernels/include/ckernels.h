@@ -34,6 +34,12 @@ typedef struct ck_row_loss {
     int32_t correct;  ///< 1 if the label is the first of the largest logits
 } ck_row_loss;
 
+/// How the log-probabilities of one row of logits are distributed under the row's own probabilities.
+typedef struct ck_log_moments {
+    float mean;      ///< sum of p ln p: minus the entropy, nats
+    float variance;  ///< sum of p (ln p)^2, less the mean's square
+} ck_log_moments;
+
 /// All kernels of one instruction level.
 typedef struct ck_kernels {
     int32_t level;
@@ -110,6 +116,8 @@ typedef struct ck_kernels {
     // Losses over one row of V logits.
     /// Loss and hit of `label`. gradient_scale != 0: logits := gradient_scale * (softmax - onehot).
     ck_row_loss (*cross_entropy)(float *logits, long cols, long label, float gradient_scale);
+    /// Mean and variance of ln p over the vocabulary, weighted by p = softmax(logits). The logits are only read.
+    ck_log_moments (*log_moments)(const float *logits, long cols);
     /// KL(softmax(reference) || softmax(logits)); logits := gradient_scale * gradient. Both rows are overwritten.
     ck_row_loss (*divergence)(float *logits, float *reference, long cols, float gradient_scale);
     /// Index of the first largest value; -1 if one is NaN.

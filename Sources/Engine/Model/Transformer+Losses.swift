@@ -22,6 +22,32 @@ extension Transformer {
         }
     }
 
+    /// The same with the moments of ln p if wished.
+    func scores(_ packed: PackedBatch, _ activations: Activations, moments: Bool) -> [PositionScore] {
+        let none = ck_log_moments(mean: 0, variance: 0)
+        var taken = [ck_log_moments](repeating: none, count: moments ? packed.targets.count : 0)
+        let rows = taken.withUnsafeMutableBufferPointer { buffer in
+            nonisolated(unsafe) let taken = buffer.baseAddress
+            return losses(packed, activations) { range, losses in
+                crossEntropy(packed, activations, range, scale: 0, losses)
+                guard moments, let taken else { return }
+                let v = configuration.vocabularySize
+                context.forBlocks(of: 4, in: range.count) { block, _ in
+                    for row in block {
+                        taken[range.lowerBound + row] = context.kernels.pointee.log_moments(
+                            activations.logits + row * v, v)
+                    }
+                }
+            }
+        }
+        return rows.enumerated().map { index, row in
+            PositionScore(
+                nll: row.loss, correct: row.correct != 0,
+                moments: moments
+                    ? LogMoments(mean: taken[index].mean, variance: taken[index].variance) : nil)
+        }
+    }
+
     /// Losses of the labels; the gradient of their sum times `scale` goes into the head's weights and
     /// `streamGradient`.
     func likelihoodGradients(

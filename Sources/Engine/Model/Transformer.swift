@@ -24,6 +24,15 @@ package struct PositionScore: Sendable, Hashable {
     package var nll: Float
     /// Whether the label was the first of the most likely tokens.
     package var correct: Bool
+    /// Mean and variance of ln p over the vocabulary, weighted by p; `nil` unless asked for.
+    package var moments: LogMoments?
+}
+
+/// Mean and variance of the log-probabilities at one place, under the probabilities themselves.
+package struct LogMoments: Sendable, Hashable {
+    /// Minus the entropy, nats.
+    package var mean: Float
+    package var variance: Float
 }
 
 /// A decoder of any supported architecture in f32: forward, losses, gradients.
@@ -80,20 +89,22 @@ package final class Transformer {
 
     /// How each labelled token of each row is predicted, in order of position (position 0 never counts).
     ///
-    /// - Parameter observer: Sees the pass; nobody does unless given.
+    /// - Parameters:
+    ///   - moments: Whether to take the moments of ln p at each place too.
+    ///   - observer: Sees the pass; nobody does unless given.
     /// - Throws: ``EngineError`` with `.invalidBatch`.
-    package func score(_ batch: TokenBatch, observer: PassObserver? = nil) throws(EngineError)
-        -> [[PositionScore]]
-    {
+    package func score(
+        _ batch: TokenBatch, moments: Bool = false, observer: PassObserver? = nil
+    ) throws(EngineError) -> [[PositionScore]] {
         let packed = try PackedBatch(batch, configuration: configuration)
-        var scores: [ck_row_loss] = []
+        var scores: [PositionScore] = []
         if !packed.targets.isEmpty {
             let pass = try pass(packed, training: false, observer: observer)
             forward(pass)
             normScored(pass.packed, pass.weights, pass.activations)
-            scores = likelihoods(packed, pass.activations)
+            scores = self.scores(packed, pass.activations, moments: moments)
         }
-        return packed.byRow(scores.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
+        return packed.byRow(scores)
     }
 
     /// The logits after each token, (T, V), or after the last one alone, (V).

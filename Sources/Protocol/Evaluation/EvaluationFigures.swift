@@ -24,6 +24,21 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
     package var retainLoss: Double?
     /// The same for the holdout set.
     package var holdoutLoss: Double?
+    /// The figures of each set, by its name.
+    package var sets: [String: SetFigures] = [:]
+    /// What each attack of membership inference makes of forget and holdout rows, by ``MembershipAttack``.
+    package var membership: [String: MembershipFigures] = [:]
+    /// The exact p of the two-sample Kolmogorov-Smirnov test against the reference, on what ``ksBasis`` names: TOFU's
+    /// forget quality where that is the truth ratio.
+    package var ksP: Double?
+    /// The largest distance between both distributions.
+    package var ksStatistic: Double?
+    /// `truth_ratio`, or `loss` where rows have no wrong answers to compare with.
+    package var ksBasis: String?
+    /// The harmonic mean of probability, ROUGE-L recall and truth ratio of every set that is to be kept.
+    package var modelUtility: Double?
+    /// MUSE's privacy leakage against the reference: 0 is like retrained, −100 leaks fully, above 0 is over-unlearned.
+    package var privleak: Double?
     /// Labelled tokens that were predicted, by set.
     package var tokens: [String: Int]
     /// Rows, by set.
@@ -50,7 +65,39 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
         case forgetLoss = "forget_loss"
         case retainLoss = "retain_loss"
         case holdoutLoss = "holdout_loss"
+        case sets, membership, privleak
+        case ksP = "ks_p"
+        case ksStatistic = "ks_statistic"
+        case ksBasis = "ks_basis"
+        case modelUtility = "model_utility"
         case tokens, rows, reasons
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        forgetAccuracy = try container.decodeIfPresent(Double.self, forKey: .forgetAccuracy)
+        retainAccuracy = try container.decodeIfPresent(Double.self, forKey: .retainAccuracy)
+        holdoutAccuracy = try container.decodeIfPresent(Double.self, forKey: .holdoutAccuracy)
+        membershipInferenceAUC = try container.decodeIfPresent(
+            Double.self, forKey: .membershipInferenceAUC)
+        forgetQuality = try container.decodeIfPresent(ForgetQuality.self, forKey: .forgetQuality)
+        privacyLeakage = try container.decodeIfPresent(PrivacyLeakage.self, forKey: .privacyLeakage)
+        accuracy = try container.decode(AccuracyUnit.self, forKey: .accuracy)
+        forgetLoss = try container.decodeIfPresent(Double.self, forKey: .forgetLoss)
+        retainLoss = try container.decodeIfPresent(Double.self, forKey: .retainLoss)
+        holdoutLoss = try container.decodeIfPresent(Double.self, forKey: .holdoutLoss)
+        // Jobs that were measured before there were such figures have none of the following.
+        sets = try container.decodeIfPresent([String: SetFigures].self, forKey: .sets) ?? [:]
+        membership =
+            try container.decodeIfPresent([String: MembershipFigures].self, forKey: .membership) ?? [:]
+        ksP = try container.decodeIfPresent(Double.self, forKey: .ksP)
+        ksStatistic = try container.decodeIfPresent(Double.self, forKey: .ksStatistic)
+        ksBasis = try container.decodeIfPresent(String.self, forKey: .ksBasis)
+        modelUtility = try container.decodeIfPresent(Double.self, forKey: .modelUtility)
+        privleak = try container.decodeIfPresent(Double.self, forKey: .privleak)
+        tokens = try container.decode([String: Int].self, forKey: .tokens)
+        rows = try container.decode([String: Int].self, forKey: .rows)
+        reasons = try container.decode([String: String].self, forKey: .reasons)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -66,6 +113,13 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
         try container.encode(forgetLoss.finite, forKey: .forgetLoss)
         try container.encode(retainLoss.finite, forKey: .retainLoss)
         try container.encode(holdoutLoss.finite, forKey: .holdoutLoss)
+        try container.encode(sets, forKey: .sets)
+        try container.encode(membership, forKey: .membership)
+        try container.encode(ksP.finite, forKey: .ksP)
+        try container.encode(ksStatistic.finite, forKey: .ksStatistic)
+        try container.encode(ksBasis, forKey: .ksBasis)
+        try container.encode(modelUtility.finite, forKey: .modelUtility)
+        try container.encode(privleak.finite, forKey: .privleak)
         try container.encode(tokens, forKey: .tokens)
         try container.encode(rows, forKey: .rows)
         try container.encode(reasons, forKey: .reasons)

@@ -8,6 +8,8 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
     package var after: EvaluationFigures?
     /// A version trained without the forgotten data.
     package var reference: EvaluationFigures?
+    /// What the figures cannot show, and what they show that is easily missed, in plain sentences.
+    package var limits: [String] = []
 
     /// No figures yet.
     package init(
@@ -23,7 +25,16 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
         try container.encode(before, forKey: .before)
         try container.encode(after, forKey: .after)
         try container.encode(reference, forKey: .reference)
+        try container.encode(limits, forKey: .limits)
     }
 
-    enum CodingKeys: String, CodingKey { case before, after, reference }
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        before = try container.decodeIfPresent(EvaluationFigures.self, forKey: .before)
+        after = try container.decodeIfPresent(EvaluationFigures.self, forKey: .after)
+        reference = try container.decodeIfPresent(EvaluationFigures.self, forKey: .reference)
+        limits = try container.decodeIfPresent([String].self, forKey: .limits) ?? []
+    }
+
+    enum CodingKeys: String, CodingKey { case before, after, reference, limits }
 }

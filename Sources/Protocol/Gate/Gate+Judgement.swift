@@ -71,7 +71,8 @@ extension GateCondition {
     private func unmeasured(
         _ figure: GateFigure, _ before: EvaluationFigures?, _ after: EvaluationFigures
     ) -> GateConditionVerdict {
-        let reason = after.reasons[figure.reasonKey] ?? before?.reasons[figure.reasonKey]
+        let reason =
+            after.reasons[figure.reasonKey] ?? before?.reasons[figure.reasonKey] ?? figure.absence
         return unmeasured(reason, of: figure.data)
     }
 
@@ -121,34 +122,5 @@ extension GateCondition {
         guard abs(number) < 1e12 else { return "\(number)" }
         if number != 0, abs(number) < 5e-5 { return "\(number)" }
         return "\((number * 10_000).rounded() / 10_000)"
-    }
-}
-
-/// What to try when a figure is on the wrong side of its bound.
-enum GateAdvice {
-    static func lower(_ figure: GateFigure) -> String {
-        switch figure {
-        case .forget:
-            "forget more: more epochs, a higher learning rate or alpha, or a larger scale of the task vector"
-        case .auc:
-            "forget rows are still easier than holdout rows: forget more, with more epochs or a higher learning rate"
-        case .retainLoss: "keep more: a lower alpha or learning rate, more retain rows, or --retain-loss kl"
-        case .forgetLoss: "forget less: fewer epochs, a lower learning rate, or a lower --max-forget-loss"
-        case .holdoutLoss: "disturb less: a lower learning rate, fewer epochs, or a lower alpha"
-        case .retain, .utility: "the model does better than allowed: check that the bound is the one meant"
-        }
-    }
-
-    static func raise(_ figure: GateFigure) -> String {
-        switch figure {
-        case .retain, .utility: "keep more: a lower alpha or learning rate, fewer epochs, or more retain rows"
-        case .auc:
-            "forget rows have become harder than holdout rows, which also tells them apart: stop earlier with "
-                + "--max-forget-loss near the holdout loss, or lower the learning rate"
-        case .forgetLoss: "forget more: more epochs, a higher learning rate or alpha"
-        case .forget: "forget less: fewer epochs, a lower learning rate or alpha, or --max-forget-loss"
-        case .retainLoss, .holdoutLoss:
-            "the loss is lower than allowed: check that the bound is the one meant"
-        }
     }
 }

@@ -10,8 +10,8 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
 
     private static let grammar =
         "A gate is a list such as forget=good,privacy=minimal,retain>=0.9,forget~0.05: forget= insufficient, good or "
-        + "excellent; privacy= significant, moderate or minimal; forget, retain, auc, utility, forget_loss, "
-        + "retain_loss or holdout_loss with <=, >= or ~ and a number"
+        + "excellent; privacy= significant, moderate or minimal; with <=, >= or ~ and a number: "
+        + GateFigure.allCases.map(\.rawValue).joined(separator: ", ")
     private static let names = GateFigure.allCases.map(\.rawValue) + ["privacy"]
 
     /// - Throws: The first fault, naming the condition, with the grammar and what may have been meant.
@@ -73,13 +73,23 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
                 let meant = "\(name)=minimal"
                 throw fault("\(name) takes a label; a number can bound auc", meant: meant)
             }
-            guard let number = parseNumber(operand) else {
-                throw fault("“\(operand.prefix(40))” is not a number of zero or more, such as 0.3")
+            let mayBeNegative = figure.bounds.lowerBound < 0 && symbol != "~"
+            let isNegative = mayBeNegative && operand.hasPrefix("-")
+            guard let size = parseNumber(isNegative ? String(operand.dropFirst()) : operand) else {
+                let rule = mayBeNegative ? "a number" : "a number of zero or more"
+                throw fault("“\(operand.prefix(40))” is not \(rule), such as 0.3")
             }
-            guard number <= figure.largestBound else {
+            guard symbol != "~" || figure.hasReference else {
+                throw fault("\(name) is itself a comparison, so ~ has no meaning for it")
+            }
+            let number = isNegative ? -size : size
+            guard symbol == "~" && number <= figure.bounds.upperBound || figure.bounds.contains(number) else {
+                let bounds = figure.bounds
                 throw fault(
-                    "\(name) lies between 0 and 1",
-                    meant: number <= 100 ? "\(name)\(symbol)\(number / 100)" : nil)
+                    bounds.upperBound > 1
+                        ? "\(name) is at least \(bounds.lowerBound)"
+                        : "\(name) lies between \(Int(bounds.lowerBound)) and 1",
+                    meant: bounds == 0...1 && number <= 100 ? "\(name)\(symbol)\(number / 100)" : nil)
             }
             return symbol == "<="
                 ? .atMost(figure, number)
@@ -141,16 +151,18 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
     /// All data without which some condition cannot be judged.
     package var requiredData: Set<GateData> { conditions.reduce(into: []) { $0.formUnion($1.requiredData) } }
 
+    /// All that must be measured beside what always is.
+    package var metrics: Set<EvaluationMetric> { conditions.reduce(into: []) { $0.formUnion($1.metrics) } }
+
     /// Checks that everything the gate needs is given.
     /// - Throws: The first condition whose data is missing, with the option that supplies it.
     package func check(given: Set<GateData>) throws(GateError) {
         for condition in conditions {
             for data in GateData.allCases where condition.requiredData.contains(data) && !given.contains(data)
             {
-                let thing = data == .reference ? "a reference version" : "a \(data.rawValue) set"
                 throw GateError(
                     condition: condition.description,
-                    message: "gate condition “\(condition)” needs \(thing)",
+                    message: "gate condition “\(condition)” needs \(data.thing)",
                     hint: "Add \(data.option) or leave the condition out")
             }
         }

@@ -59,6 +59,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var profile: Bool?
     /// What evaluation counts as right; default `token`.
     package var accuracy: AccuracyUnit?
+    /// What is measured beside accuracy, loss and membership inference by loss; default ``EvaluationMetric/fast``.
+    package var metrics: [EvaluationMetric]?
     /// Whether rows that are too long are cut rather than refused; default false.
     package var truncate: Bool?
 
@@ -146,7 +148,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var topP: Double?
     /// Samples of each prompt; default 1 (`generate`).
     package var count: Int?
-    /// Most tokens to make; default 32 (`generate`), 200 (`altpo`).
+    /// Most tokens to make; default 32 (`generate`), 200 (`altpo`, measuring).
     package var maxNewTokens: Int?
     /// The text to encode (`tokenize`).
     package var text: String?
@@ -165,7 +167,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case epochs, alpha, pairing, precision, profile, accuracy, truncate, shuffle
+        case epochs, alpha, pairing, precision, profile, accuracy, metrics, truncate, shuffle
         case gamma, beta, margin, form, refusals, alternates, skip, layer, steering, from, fresh
         case betaUnknown = "beta_unknown"
         case samRho = "sam_rho"
@@ -213,7 +215,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package static func names(for kind: JobKind) -> Set<String> {
         let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
         let evaluation = layout.union([
-            "accuracy", "batch_size", "max_length", "truncate", "precision", "profile",
+            "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
+            "profile",
         ])
         let training = evaluation.union([
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",

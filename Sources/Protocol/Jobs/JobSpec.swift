@@ -14,6 +14,8 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var retain: Digest?
     /// Comparable data that the model never saw: non-members for membership inference.
     package var holdout: Digest?
+    /// Further sets to measure on, such as general knowledge.
+    package var utility: [UtilitySet]?
     /// A version trained without the forgotten data, measured beside the result.
     package var reference: VersionReference?
     /// The conditions that the result must meet to become head.
@@ -42,6 +44,22 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var sweep: SweepPlace?
     /// What the kind needs beyond the above.
     package var parameters: JobParameters?
+
+    /// Whether any set is given to measure on.
+    package var measuresSomething: Bool {
+        forget != nil || retain != nil || holdout != nil || utility?.isEmpty == false
+    }
+
+    /// What a gate can look at.
+    package var gateData: Set<GateData> {
+        var given: Set<GateData> = []
+        if forget != nil { given.insert(.forget) }
+        if retain != nil { given.insert(.retain) }
+        if holdout != nil { given.insert(.holdout) }
+        if utility?.isEmpty == false { given.insert(.utility) }
+        if reference != nil { given.insert(.reference) }
+        return given
+    }
 
     /// A specification with only the members that every job has.
     package init(kind: JobKind, model: VersionReference? = nil, parameters: JobParameters? = nil) {

@@ -36,6 +36,7 @@ enum JobDetail {
         for (name, set) in [("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout)] {
             if let set { lines.append((name, "dataset \(set.short)…")) }
         }
+        for set in spec.utility ?? [] { lines.append((set.name, "dataset \(set.dataset.short)…")) }
         if let reference = spec.reference { lines.append(("reference", "\(reference)")) }
         if let gate = spec.gate { lines.append(("gate", gate)) }
         if let parameters = spec.parameters, let value = try? JSONValue(encoding: parameters),

@@ -28,8 +28,12 @@ enum DatasetArgument {
                 .usage, "“\(argument)” is no dataset's id",
                 hint: "an id has 64 lower-case hexadecimal digits; see: unlearnctl dataset list")
         }
-        let bytes = try TextFile.read(argument)
-        let name = TextFile.name(argument)
+        try self.init(bytes: TextFile.read(argument), name: TextFile.name(argument))
+    }
+
+    /// Takes rows that are in memory.
+    /// - Throws: ``ClientError`` with status 65, naming file and line.
+    init(bytes: [UInt8], name: String) throws(ClientError) {
         do { _ = try DatasetParser.parse(bytes, name: name) } catch { throw ClientError(error) }
         self = .file(bytes: bytes, name: name)
     }

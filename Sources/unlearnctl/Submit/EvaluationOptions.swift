@@ -36,6 +36,19 @@ struct EvaluationOptions: ParsableArguments {
     )
     var profile = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What is measured beside accuracy, loss and membership by loss: all, fast (default), or names: "
+                + EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ") + ".",
+            valueName: "list"), transform: Arguments.metrics)
+    var metrics: Set<EvaluationMetric>?
+
+    @Option(
+        name: .customLong("max-new-tokens"),
+        help: ArgumentHelp(
+            "Most tokens of each continuation, for rouge and verbatim (default 200).", valueName: "tokens"))
+    var maxNewTokens: Int?
+
     @OptionGroup(title: "Evaluation") var layout: TemplateOptions
 
     /// Sets what was given.
@@ -43,6 +56,8 @@ struct EvaluationOptions: ParsableArguments {
         if let accuracy { parameters.accuracy = accuracy }
         if let batchSize { parameters.batchSize = batchSize }
         if let maxLength { parameters.maxLength = maxLength }
+        if let metrics { parameters.metrics = EvaluationMetric.allCases.filter(metrics.contains) }
+        if let maxNewTokens { parameters.maxNewTokens = maxNewTokens }
         if truncate { parameters.truncate = true }
         layout.apply(to: &parameters)
         if let precision { parameters.precision = precision }

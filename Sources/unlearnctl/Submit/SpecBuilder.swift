@@ -45,18 +45,22 @@ struct SpecBuilder {
             throw ClientError(
                 .usage, "--data and --retain name the same thing here", hint: "give one of them")
         }
-        try checkGate(spec)
         // All files are read before the first is sent: a fault in the last must not leave the others behind.
-        let forget = try common.forget.map(DatasetArgument.init(_:))
-        try forget?.require(RowRequirement(kind), for: kind)
-        let retain = try (data ?? common.retain).map(DatasetArgument.init(_:))
-        let holdout = try common.holdout.map(DatasetArgument.init(_:))
+        let sets = try readSets(&spec)
+        try sets.forget?.require(RowRequirement(kind), for: kind)
+        try checkGate(spec, sets)
         try requireData(
-            spec, hasForget: forget != nil || spec.forget != nil,
-            hasRetain: retain != nil || spec.retain != nil, hasHoldout: holdout != nil || spec.holdout != nil)
-        if let forget { spec.forget = try forget.store(session) }
-        if let retain { spec.retain = try retain.store(session) }
-        if let holdout { spec.holdout = try holdout.store(session) }
+            spec, hasForget: sets.forget != nil || spec.forget != nil,
+            hasRetain: sets.retain != nil || spec.retain != nil,
+            hasOther: sets.holdout != nil || spec.holdout != nil || !sets.utility.isEmpty)
+        if let forget = sets.forget { spec.forget = try forget.store(session) }
+        if let retain = sets.retain { spec.retain = try retain.store(session) }
+        if let holdout = sets.holdout { spec.holdout = try holdout.store(session) }
+        if !sets.utility.isEmpty {
+            var utility: [UtilitySet] = []
+            for extra in sets.utility { utility.append(extra.stored(as: try extra.data.store(session))) }
+            spec.utility = utility
+        }
         if let adapter {
             let files = ["adapter_config.json", "adapter_model.safetensors"].map {
                 SourceEntry(name: $0, path: "\(adapter)/\($0)")
@@ -81,6 +85,43 @@ struct SpecBuilder {
             throw ClientError(.badInput, "\(name) has no lines", hint: "write one refusal a line")
         }
         return lines
+    }
+
+    /// The sets that options and preset name; the preset gives what nothing else does.
+    private func readSets(_ spec: inout JobSpec) throws(ClientError) -> BenchmarkPreset.Data {
+        var sets = BenchmarkPreset.Data()
+        for (name, isGiven) in [
+            ("--preset-data", common.presetData != nil), ("--split", common.split != nil),
+        ]
+        where isGiven && common.preset == nil {
+            throw ClientError(.usage, "\(name) belongs to a preset", hint: "add --preset tofu or muse")
+        }
+        if let preset = common.preset {
+            guard let directory = common.presetData else {
+                throw ClientError(
+                    .usage, "the preset \(preset.rawValue) is not told where its files are",
+                    hint: "add --preset-data DIRECTORY")
+            }
+            sets = try preset.read(for: kind, in: directory, split: common.split ?? "forget10")
+            if spec.forget != nil { sets.forget = nil }
+            if spec.retain != nil { sets.retain = nil }
+            if spec.holdout != nil { sets.holdout = nil }
+            var parameters = spec.parameters ?? JobParameters()
+            if parameters.metrics == nil {
+                parameters.metrics = EvaluationMetric.allCases.filter(sets.metrics.contains)
+            }
+            parameters.maxLength = parameters.maxLength ?? sets.maxLength
+            parameters.truncate = parameters.truncate ?? sets.truncate
+            spec.parameters = parameters
+        }
+        if let forget = common.forget { sets.forget = try DatasetArgument(forget) }
+        if let retain = data ?? common.retain { sets.retain = try DatasetArgument(retain) }
+        if let holdout = common.holdout { sets.holdout = try DatasetArgument(holdout) }
+        for argument in common.utility {
+            sets.utility.removeAll { $0.name == argument.name }
+            sets.utility.append(.init(name: argument.name, data: try DatasetArgument(argument.source)))
+        }
+        return sets
     }
 
     /// The file's specification, or an empty one.
@@ -110,20 +151,20 @@ struct SpecBuilder {
         return spec
     }
 
-    private func checkGate(_ spec: JobSpec) throws(ClientError) {
+    private func checkGate(_ spec: JobSpec, _ sets: BenchmarkPreset.Data) throws(ClientError) {
         guard let text = spec.gate else { return }
-        var given: Set<GateData> = []
-        if spec.forget != nil || common.forget != nil { given.insert(.forget) }
-        if spec.retain != nil || common.retain != nil || data != nil { given.insert(.retain) }
-        if spec.holdout != nil || common.holdout != nil { given.insert(.holdout) }
-        if spec.reference != nil { given.insert(.reference) }
+        var given = spec.gateData
+        if sets.forget != nil { given.insert(.forget) }
+        if sets.retain != nil { given.insert(.retain) }
+        if sets.holdout != nil { given.insert(.holdout) }
+        if !sets.utility.isEmpty { given.insert(.utility) }
         do { try Gate.parse(text).check(given: given) } catch {
             throw ClientError(.usage, error.message, hint: error.hint)
         }
     }
 
     private func requireData(
-        _ spec: JobSpec, hasForget: Bool, hasRetain: Bool, hasHoldout: Bool
+        _ spec: JobSpec, hasForget: Bool, hasRetain: Bool, hasOther: Bool
     ) throws(ClientError) {
         switch kind {
         case _ where kind.trainsOnForgetSet:
@@ -147,8 +188,8 @@ struct SpecBuilder {
                 throw missing("the fine-tuned version", "--finetuned MODEL[@vN], or --adapter DIR")
             }
         case .evaluate:
-            if !hasForget, !hasRetain, !hasHoldout {
-                throw missing("the data to measure on", "--forget, --retain or --holdout FILE")
+            if !hasForget, !hasRetain, !hasOther, spec.utility?.isEmpty != false {
+                throw missing("the data to measure on", "--forget, --retain, --holdout or --utility FILE")
             }
         default: break
         }

@@ -12,6 +12,12 @@ struct SubmitEvaluate: SubmitCommand {
             holdout row) + ½ · ties, where 0.5 tells nothing apart; the labels forget quality (forget < 0.1 and retain > \
             0.9: excellent, < 0.3 and > 0.8: good) and privacy leakage (|AUC − 0.5| < 0.05: minimal, < 0.15: moderate).
 
+            --metrics adds truth ratio and forget quality (rows with perturbed_answer), old against new answers (rows \
+            with replacement), further membership attacks, ROUGE and verbatim runs of what the model says. --utility \
+            names further sets, such as general knowledge. --preset tofu or muse runs those benchmarks from their own \
+            files: --preset tofu --preset-data DIRECTORY --split forget10 --reference MODEL. docs/methods.md has every \
+            formula.
+
             Use it to see what a model knows before anything is decided, or to measure another reference.
             """)
 

@@ -26,13 +26,33 @@ struct SubmitOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "A further set to measure on, such as general knowledge. May be repeated.",
+            valueName: "[name=]file"))
+    var utility: [UtilityArgument] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Run a benchmark from its own files: the sets and metrics that are not given are its.",
+            valueName: "tofu|muse"))
+    var preset: BenchmarkPreset?
+
+    @Option(
+        name: .customLong("preset-data"),
+        help: ArgumentHelp("The directory of the benchmark's files.", valueName: "directory"))
+    var presetData: String?
+
+    @Option(help: ArgumentHelp("TOFU's forget split (default forget10).", valueName: "name"))
+    var split: String?
+
+    @Option(
+        help: ArgumentHelp(
             "A version trained without the forgotten data, measured beside the result.",
             valueName: "model[@vN]"), transform: Arguments.version)
     var reference: VersionReference?
 
     @Option(
         help: ArgumentHelp(
-            "Conditions for the result to become head, such as forget=good,privacy=minimal,retain>=0.9.",
+            "Conditions for the result to become head, such as forget=good,privacy=minimal,retain>=0.9; a wrong name lists them all.",
             valueName: "conditions"))
     var gate: String?
 

@@ -99,6 +99,11 @@ enum Arguments {
         return layers
     }
 
+    /// `all`, `fast`, or names of metrics between commas.
+    @Sendable static func metrics(_ text: String) throws -> Set<EvaluationMetric> {
+        do { return try EvaluationMetric.parse(text) } catch { throw ValidationError(error.description) }
+    }
+
     /// A state's name.
     @Sendable static func states(_ text: String) throws -> [JobState] {
         try text.split(separator: ",").map { name in

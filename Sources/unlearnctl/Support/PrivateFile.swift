@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Protocol
 
 /// Files that this program writes for its user alone.
 enum PrivateFile {

@@ -60,12 +60,31 @@ enum JobText {
         row("forget loss") { number($0.forgetLoss, 3) }
         row("retain loss") { number($0.retainLoss, 3) }
         row("holdout loss") { number($0.holdoutLoss, 3) }
+        for name in Set(columns.flatMap { $0.1.sets.keys }).sorted() {
+            for figure in shown {
+                let title = "\(name) \(figure.rawValue.replacing("_", with: " "))"
+                row(title) { number($0.sets[name]?[figure], figure == .verbatimRun ? 0 : 3) }
+            }
+        }
         row("membership inference AUC") { number($0.membershipInferenceAUC, 3) }
+        for attack in MembershipAttack.allCases where attack != .loss {
+            row("AUC by \(attack.rawValue.replacing("_", with: " "))") {
+                number($0.membership[attack.rawValue]?.auc, 3)
+            }
+        }
+        row("privleak") { number($0.privleak, 1) }
+        row("KS p against the reference") { $0.ksP.map { Text.figure($0) } }
+        row("model utility") { number($0.modelUtility, 3) }
         row("forget quality") { $0.forgetQuality?.rawValue }
         row("privacy leakage") { $0.privacyLeakage?.rawValue }
         let text = table.rendered(width: output.tableWidth) { output.styled($0, .bold) }
         return text + reasons(columns.map(\.1))
     }
+
+    /// Figures of a set that have a line of their own, beside accuracy and loss.
+    private static let shown: [SetFigure] = [
+        .probability, .extractionStrength, .truthRatio, .replaced, .rougeL, .verbatimRun, .nearVerbatim,
+    ]
 
     /// Why figures are missing; those with one reason on one line.
     private static func reasons(_ columns: [EvaluationFigures]) -> String {
@@ -74,7 +93,8 @@ enum JobText {
             for (name, reason) in figures.reasons { names[reason, default: []].insert(name) }
         }
         return names.sorted { $0.key < $1.key }.map { reason, names in
-            let list = names.sorted().joined(separator: ", ").replacing("_", with: " ")
+            let list = names.sorted().joined(separator: ", ").replacing("_", with: " ").replacing(
+                ".", with: " ")
             return "  not measured: \(Text.safe(list)): \(Text.safe(reason))\n"
         }.joined()
     }

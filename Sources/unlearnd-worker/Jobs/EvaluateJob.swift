@@ -15,7 +15,8 @@ struct EvaluateJob {
         let configuration = try files.configuration()
         let sets = try rows.examples(files, configuration, context.parameters)
         guard sets.count > 0 else {
-            throw JobFailure(.badInput, "no dataset was given", hint: "give --forget, --retain or --holdout")
+            throw JobFailure(
+                .badInput, "no dataset was given", hint: "give --forget, --retain, --holdout or --utility")
         }
         var measurement = Measurement(context, rows)
         // One set of weights at a time.

@@ -161,8 +161,15 @@ final class JobContext {
         let measured =
             spec.kind == .finetune && spec.evaluate == nil
             ? (spec.retain == nil ? spec.holdout : spec.forget ?? spec.holdout)
-            : spec.forget ?? spec.retain ?? spec.holdout
+            : spec.forget ?? spec.retain ?? spec.holdout ?? spec.utility?.first?.dataset
         return spec.evaluate != false && measured != nil
+    }
+
+    /// What is measured: what was asked for, and what the gate looks at.
+    var metrics: Set<EvaluationMetric> {
+        let asked = parameters.metrics.map(Set.init) ?? EvaluationMetric.fast
+        let gate = spec.gate.flatMap { try? Gate.parse($0) }?.metrics ?? []
+        return asked.union(gate).subtracting(order.reference == nil ? [.reference] : [])
     }
 
     /// What the manifest says about how a version was made: enough to make it again, and nothing that would

@@ -12,13 +12,14 @@ struct Measurement {
     private var samples = SampleTexts()
     /// The base's; inner `nil` when it has none that can be read, outer before it was looked for.
     private var tokenizer: Tokenizer??
+    private var measured: [Role: [MeasuredSet]] = [:]
 
     init(_ context: JobContext, _ rows: RowSets) {
         self.context = context
         self.rows = rows
     }
 
-    private enum Role: String {
+    private enum Role: String, CaseIterable {
         case before, after, reference
     }
 
@@ -50,16 +51,28 @@ struct Measurement {
         }
     }
 
-    /// Measures the reference, if the order has one, by its own tokenizer.
+    /// Measures the reference by its own tokenizer, if the order has one, and completes the report: figures that
+    /// compare versions, limits, and the rows' scores.
     mutating func reference() throws {
         defer { samples.add(to: context.evidence) }
-        guard context.order.reference != nil else { return }
-        let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
-        let configuration = try files.configuration()
-        let sets = try rows.examples(files, configuration, context.parameters)
-        let (model, _) = try files.model(configuration, context)
-        report.reference = try figures(model, sets, .reference)
-        try ask(model, sets, .reference, files)
+        if context.order.reference != nil {
+            let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
+            let configuration = try files.configuration()
+            let sets = try rows.examples(files, configuration, context.parameters)
+            let (model, _) = try files.model(configuration, context)
+            report.reference = try figures(model, sets, .reference)
+            try ask(model, sets, .reference, files)
+        }
+        let goal = measured[.reference]
+        report.before?.compare(measured[.before] ?? [], with: goal, metrics: rows.metrics)
+        report.after?.compare(measured[.after] ?? [], with: goal, metrics: rows.metrics)
+        report.reference?.compare(goal ?? [], with: goal, metrics: rows.metrics)
+        report.limits = EvaluationLimits.sentences(report, of: context.spec)
+        for role in Role.allCases {
+            for set in measured[role] ?? [] {
+                context.evidence.add(.rows, ["sets": .array([set.evidence(role: role.rawValue)])])
+            }
+        }
     }
 
     /// Lets the version answer a few rows; by the base's tokenizer, which an edit leaves as it is, unless `files` says
@@ -80,15 +93,16 @@ struct Measurement {
         try samples.take(model, sets, own, role: role.rawValue, checking: context.checkCancelled)
     }
 
-    private func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws
+    private mutating func figures(_ model: Transformer, _ sets: Evaluator.Sets, _ role: Role) throws
         -> EvaluationFigures
     {
         let phase = context.phase("evaluate-\(role.rawValue)", unit: "rows")
-        let figures = try context.profiled("evaluate-\(role.rawValue)") {
-            try Evaluator(model).figures(sets, accuracy: context.parameters.accuracy ?? .token) {
-                try phase.update($0, of: $1)
-            }
+        let measured = try context.profiled("evaluate-\(role.rawValue)") {
+            try Evaluator(model, metrics: rows.metrics).measure(sets) { try phase.update($0, of: $1) }
         }
+        self.measured[role] = measured
+        let figures = EvaluationFigures(
+            measured, accuracy: context.parameters.accuracy ?? .token, metrics: rows.metrics)
         try context.send(.evaluation(role: role.rawValue, figures: figures))
         return figures
     }

@@ -120,6 +120,7 @@ extension ControlPlane {
             ] {
                 if let set { body[name] = .string(set.hex) }
             }
+            for set in spec.utility ?? [] { body["utility." + set.name] = .string(set.dataset.hex) }
             if let gate = spec.gate { body["gate"] = .string(gate) }
             if let sweep = spec.sweep { body["sweep"] = .string(sweep.family) }
             try change.audit("job.submit", actor: peer.actor, .object(body))

@@ -20,6 +20,7 @@ struct JobEstimator {
     var forget: StoredDataset?
     var retain: StoredDataset?
     var holdout: StoredDataset?
+    var utility: [StoredDataset] = []
     /// Bytes of an import's files.
     var transferred: Int64 = 0
     /// What the worker's program computed for a training job.
@@ -27,7 +28,7 @@ struct JobEstimator {
 
     private var parameters: JobParameters { spec.parameters ?? JobParameters() }
     private var batch: Int64 { Int64(parameters.batchSize ?? 4) }
-    private var datasets: [StoredDataset] { [forget, retain, holdout].compactMap(\.self) }
+    private var datasets: [StoredDataset] { [forget, retain, holdout].compactMap(\.self) + utility }
 
     /// Tokens that a template adds to a row, at most.
     private var layout: Int64 { Int64(parameters.promptTemplate?.overhead ?? 0) }
@@ -138,14 +139,18 @@ struct JobEstimator {
         let logits = 8 * Double(shape?.vocabulary ?? 0)
         let (worker, chunks) = (Double(Self.worker), Double(Self.chunks))
         let measuring = worker + weights + tokens * (logits + 64 * hidden)
-        let measured = evaluates ? measuring : 0
+        // A gradient and the activations of one row.
+        let backward =
+            parameters.metrics?.contains(.gradientNorm) == true
+            ? weights + Double(length) * (logits + layers * (80 * hidden + 48 * Double(length))) : 0
+        let measured = evaluates ? measuring + backward : 0
         let bytes: Double
         switch spec.kind {
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
             bytes = max(worker + 4 * weights + copies(weights) + activations, measured)
-        case .evaluate: bytes = measuring
+        case .evaluate: bytes = measured
         case .generate: bytes = worker + weights + 8 * logits + generating
         case .create: bytes = worker + chunks + 2 * Double(transferred)
         case .tokenize: bytes = worker

@@ -73,11 +73,12 @@ enum SpecRules {
         let kind = spec.kind
         let reads: Set<String> =
             kind.editsVersion
-            ? ["forget", "retain", "holdout", "reference", "gate", "evaluate"]
-            : kind == .evaluate ? ["forget", "retain", "holdout", "reference"] : []
+            ? ["forget", "retain", "holdout", "utility", "reference", "gate", "evaluate"]
+            : kind == .evaluate ? ["forget", "retain", "holdout", "utility", "reference"] : []
         let given: [(String, Bool)] = [
             ("forget", spec.forget != nil), ("retain", spec.retain != nil), ("holdout", spec.holdout != nil),
-            ("reference", spec.reference != nil), ("gate", spec.gate != nil),
+            ("utility", spec.utility != nil), ("reference", spec.reference != nil),
+            ("gate", spec.gate != nil),
             ("evaluate", spec.evaluate != nil),
         ]
         for (name, isGiven) in given where isGiven && !reads.contains(name) {
@@ -112,17 +113,43 @@ enum SpecRules {
                 throw fault("retain", "finetune needs rows to learn", "give --data FILE")
             }
         case .evaluate:
-            guard spec.forget != nil || spec.retain != nil || spec.holdout != nil else {
+            guard spec.measuresSomething else {
                 throw fault(
                     "forget", "evaluate needs something to measure",
-                    "give --forget, --retain or --holdout FILE")
+                    "give --forget, --retain, --holdout or --utility FILE")
             }
         default: break
         }
-        if spec.reference != nil, spec.forget == nil, spec.retain == nil, spec.holdout == nil {
+        try checkUtility(spec)
+        if spec.reference != nil, !spec.measuresSomething {
             throw fault(
                 "reference", "a reference is measured on the same data, and none is given",
                 "give --forget FILE")
+        }
+    }
+
+    private static func checkUtility(_ spec: JobSpec) throws(RPCError) {
+        let sets = spec.utility ?? []
+        guard sets.count <= 16 else { throw fault("utility", "there are at most 16 utility sets") }
+        for (index, set) in sets.enumerated() {
+            guard UtilitySet.isName(set.name) else {
+                throw fault(
+                    "utility[\(index)].name", "“\(set.name.prefix(80))” cannot name a utility set",
+                    "use 1 to 64 of a-z, 0-9, _ and -, other than forget, retain and holdout")
+            }
+            guard !sets[..<index].contains(where: { $0.name == set.name }) else {
+                throw fault("utility[\(index)].name", "two utility sets are named \(set.name)")
+            }
+            if let limit = set.maxNewTokens, !(1...(1 << 20)).contains(limit) {
+                throw fault(
+                    "utility[\(index)].max_new_tokens",
+                    "max_new_tokens is \(limit); it lies between 1 and \(1 << 20)")
+            }
+            let stops = set.stops ?? []
+            guard stops.count <= 16, stops.allSatisfy({ (1...256).contains($0.utf8.count) }) else {
+                throw fault(
+                    "utility[\(index)].stops", "there are at most 16 stops of 1 to 256 bytes each")
+            }
         }
     }
 
@@ -353,13 +380,8 @@ enum SpecRules {
 
     private static func checkGate(_ spec: JobSpec) throws(RPCError) {
         guard let text = spec.gate else { return }
-        var given: Set<GateData> = []
-        if spec.forget != nil { given.insert(.forget) }
-        if spec.retain != nil { given.insert(.retain) }
-        if spec.holdout != nil { given.insert(.holdout) }
-        if spec.reference != nil { given.insert(.reference) }
         do {
-            try Gate.parse(text).check(given: given)
+            try Gate.parse(text).check(given: spec.gateData)
         } catch {
             throw fault("gate", error.message, error.hint)
         }

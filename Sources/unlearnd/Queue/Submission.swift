@@ -78,6 +78,9 @@ struct Submission: Sendable {
         estimator.forget = try Self.dataset(spec.forget, "forget", db)
         estimator.retain = try Self.dataset(spec.retain, "retain", db)
         estimator.holdout = try Self.dataset(spec.holdout, "holdout", db)
+        estimator.utility = try (spec.utility ?? []).enumerated().compactMap { index, set in
+            try Self.dataset(set.dataset, "utility[\(index)].dataset", db)
+        }
         return estimator
     }
 

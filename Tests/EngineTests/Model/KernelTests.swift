@@ -242,6 +242,19 @@ import Testing
     }
 
     @Test(arguments: sizes)
+    func `moments of log-probabilities`(size: Int) {
+        for (spread, offset) in [(0.1, Float(0)), (6, 40), (30, -200)] {
+            let logits = values(size, seed: 30, spread: spread).map { $0 + offset }
+            let exact = scalar.log_moments(logits, size)
+            for kernels in vectors {
+                let moments = kernels.log_moments(logits, size)
+                #expect(abs(moments.mean - exact.mean) <= 4e-6 * max(1, abs(exact.mean)))
+                #expect(abs(moments.variance - exact.variance) <= 1e-5 * exact.variance + 1e-9)
+            }
+        }
+    }
+
+    @Test(arguments: sizes)
     func `AdamW`(size: Int) {
         let g = values(size, seed: 19)
         let m = values(size, seed: 20), v = values(size, seed: 21).map(abs), w = values(size, seed: 22)
