@@ -54,10 +54,11 @@ package enum EvidenceRow {
         let jobs = try JobID.fetchAll(
             change.db,
             sql: """
-                SELECT DISTINCT e.job FROM evidence e JOIN job j ON j.id = e.job WHERE e.texts IS NOT NULL AND ? IN (
+                SELECT DISTINCT e.job FROM evidence e JOIN job j ON j.id = e.job WHERE e.texts IS NOT NULL AND (? IN (
                   json_extract(j.spec, '$.forget'), json_extract(j.spec, '$.retain'), json_extract(j.spec, '$.holdout'))
+                  OR ? IN (SELECT json_extract(value, '$.dataset') FROM json_each(j.spec, '$.utility')))
                 ORDER BY e.job
-                """, arguments: [dataset.hex])
+                """, arguments: [dataset.hex, dataset.hex])
         for job in jobs {
             try change.db.execute(
                 sql: "UPDATE evidence SET texts = NULL, purged = ? WHERE job = ? AND texts IS NOT NULL",
