@@ -47,7 +47,7 @@ struct ArchitectureTests {
         #expect(losses.count == 6 && losses[5] < losses[0] - 0.5, "\(losses)")
         let result = try succeeds([
             "submit", "ascent", "--model", "small", "--forget", forget, "--retain", retain, "--epochs", "2",
-            "--learning-rate", "1e-3", "--wait", "--json",
+            "--learning-rate", "1e-3", "--alpha", "0.9", "--wait", "--json",
         ]).json
         func loss(_ when: String) -> Double? { result["evaluation"]?[when]?["forget_loss"]?.doubleValue }
         #expect(try #require(loss("after")) > #require(loss("before")))

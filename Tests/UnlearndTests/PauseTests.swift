@@ -30,6 +30,7 @@ struct PauseTests {
 
     @Test func `a paused job keeps its model and its base, and neither memory nor a slot`() async throws {
         let world = try World(parallel: 1, memoryLimit: 1 << 40)
+        await world.control.start()
         try await world.model("m")
         try await world.model("other")
         let job = try await train(world)
@@ -61,26 +62,34 @@ struct PauseTests {
         await world.control.shutdown()
     }
 
+    /// A paused job, and one that trained when its daemon was stopped; the daemon is gone.
+    private func interrupted(_ directory: TemporaryDirectory) async throws -> (paused: JobID, killed: JobID) {
+        let world = try World(directory: directory)
+        await world.control.start()
+        try await world.model("m")
+        try await world.model("n")
+        let paused = try await train(world)
+        try await checkpointed(world, paused)
+        _ = try await world.control.pause(paused, peer: World.user)
+        try await world.reach(paused) { $0 == .paused }
+        let killed = try await train(world, "n")
+        try await checkpointed(world, killed)
+        await world.control.shutdown()
+        return (paused, killed)
+    }
+
     @Test func `a paused job stays paused over a restart, and one that was to be paused is`() async throws {
-        let first = try World()
-        try await first.model("m")
-        try await first.model("n")
-        let paused = try await train(first)
-        try await checkpointed(first, paused)
-        _ = try await first.control.pause(paused, peer: World.user)
-        try await first.reach(paused) { $0 == .paused }
+        let directory = try TemporaryDirectory()
+        let (paused, killed) = try await interrupted(directory)
         // As a daemon leaves it that dies between the wish and the worker's end.
-        let killed = try await train(first, "n")
-        try await checkpointed(first, killed)
-        await first.control.shutdown()
-        let path = first.directory.path + "/state/unlearnd.sqlite"
+        let path = directory.path + "/state/unlearnd.sqlite"
         try await DatabaseQueue(path: path).write { db in
             try db.execute(
                 sql:
                     "UPDATE job SET state = 'running', owner = 'earlier', pause_requested = 1 WHERE id = ?",
                 arguments: [killed])
         }
-        let second = try World(directory: first.directory)
+        let second = try World(directory: directory)
         #expect(second.control.recovered == ["paused": 1])
         await second.control.start()
         for job in [paused, killed] {
@@ -94,6 +103,7 @@ struct PauseTests {
 
     @Test func `a daemon that stops lets training jobs write their checkpoint and wait`() async throws {
         let world = try World()
+        await world.control.start()
         try await world.model("m")
         let job = try await train(world)
         try await checkpointed(world, job)
@@ -107,6 +117,7 @@ struct PauseTests {
         async throws
     {
         let world = try World()
+        await world.control.start()
         try await world.model("m")
         let job = try await train(world, note: "train-die")
         let end = try await world.end(of: job)
@@ -120,6 +131,7 @@ struct PauseTests {
 
     @Test func `a cancelled job's checkpoint is removed, paused or not`() async throws {
         let world = try World()
+        await world.control.start()
         try await world.model("m")
         let job = try await train(world)
         try await checkpointed(world, job)
@@ -138,6 +150,7 @@ struct PauseTests {
 
     @Test func `what cannot be paused or resumed says why`() async throws {
         let world = try World(parallel: 1)
+        await world.control.start()
         try await world.model("m")
         let running = try await world.submit("m", note: "wait-b")
         let waiting = try await world.submit("m", note: "b")

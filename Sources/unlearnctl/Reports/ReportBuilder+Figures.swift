@@ -25,8 +25,9 @@ extension ReportBuilder {
         let names = Set(roles.flatMap { source.figures($0.role)?.keys ?? [] })
         let known = Self.figureNames.filter { names.contains($0.key) }
         let others = names.subtracting(known.map(\.key)).subtracting(Self.otherMembers).sorted()
-        for (key, name) in known + others.map({ ($0, $0.replacing("_", with: " ")) }) {
-            add(name, { self.source.figures($0)?[key] }, to: &table)
+        for (key, name) in known { add(name, { self.source.figures($0)?[key] }, to: &table) }
+        for key in others {
+            add(key.replacing("_", with: " "), { self.source.figures($0)?[key] }, to: &table)
         }
         var blocks: [Block] = [.table(table)]
         if let sets = setFigures { blocks.append(.table(sets)) }

@@ -11,21 +11,30 @@ extension ReportBuilder {
     /// - Parameter current: The job that the report is on; marked.
     static func sweep(_ family: [Job], current: JobID?) -> [Block] {
         let ranking = SweepRanking(family)
-        let names = Set(family.flatMap { $0.spec.sweep?.values.keys.map { $0 } ?? [] }).sorted()
+        let names = Set(family.flatMap { job in (job.spec.sweep?.values ?? [:]).keys }).sorted()
+        let figures = ["Utility", "Forget", "Retain", "Distance"]
+        let firstFigure = 4 + names.count
+        var numbers = Set(firstFigure..<firstFigure + figures.count)
+        numbers.formUnion(3..<3 + names.count)
+        numbers.insert(1)
         var table = ReportTable(
             "Best first: those that meet the gate, then by utility to the hundredth, then by how close forget accuracy comes to the reference's, or else to the holdout set's.",
-            ["Rank", "Job", "Version"] + names + ["Gate", "Utility", "Forget", "Retain", "Distance"],
-            numbers: Set([1] + (3..<3 + names.count) + [4, 5, 6, 7].map { $0 + names.count }))
+            ["Rank", "Job", "Version"] + names + ["Gate"] + figures, numbers: numbers)
         for (index, entry) in ranking.entries.enumerated() {
             let values = entry.job.spec.sweep?.values ?? [:]
-            let mark = entry.job.id == current ? "\(index + 1) ←" : "\(index + 1)"
-            table.rows.append(
-                [mark, "\(entry.job.id)", entry.job.version?.description ?? entry.job.state.rawValue]
-                    + names.map { values[$0].map { $0.stringValue ?? $0.serializedString() } ?? "–" }
-                    + [
-                        entry.passed.map { $0 ? "met" : "refused" } ?? "–", Text.figure(entry.utility),
-                        Text.figure(entry.forget), Text.figure(entry.retain), Text.figure(entry.distance),
-                    ])
+            var row: [String] = [
+                entry.job.id == current ? "\(index + 1) ←" : "\(index + 1)", "\(entry.job.id)",
+            ]
+            row.append(entry.job.version?.description ?? entry.job.state.rawValue)
+            for name in names {
+                let value = values[name]
+                row.append(value?.stringValue ?? value?.serializedString() ?? "–")
+            }
+            row.append(entry.passed.map { $0 ? "met" : "refused" } ?? "–")
+            for figure in [entry.utility, entry.forget, entry.retain, entry.distance] {
+                row.append(Text.figure(figure))
+            }
+            table.rows.append(row)
         }
         var blocks: [Block] = []
         let open = family.filter { !$0.state.isTerminal }.count

@@ -81,16 +81,20 @@ struct Bench {
         }
     }
 
-    /// One object a text of `--tokens` tokens after a prompt of 32.
+    /// One object for `--tokens` tokens after each of the retain batch's prompts of 32 tokens.
     private func generate() throws {
-        let prompts = batcher(BenchArguments.Size(rows: 1, columns: 32), .retain).examples.map(\.ids)
-        for prompt in prompts {
+        let size = BenchArguments.Size(rows: arguments.retain.rows, columns: 32)
+        let prompts = batcher(size, .retain).examples.map(\.ids)
+        for step in 0..<arguments.steps {
+            let requests = prompts[step * size.rows..<(step + 1) * size.rows].map {
+                Generator.Request(prompt: $0)
+            }
             context.profile.start()
-            let made = try Generator(model, ends: []).continuation(of: prompt, maximum: arguments.tokens)
+            let made = try Generator(model, ends: []).continuations(of: requests, maximum: arguments.tokens)
             let figures = context.profile.stop()
+            let tokens = made.reduce(0) { $0 + $1.tokens.count }
             Self.emit([
-                "seconds": .number(figures.total), "tokens": .integer(Int64(made.tokens.count)),
-                "profile": figures.json,
+                "seconds": .number(figures.total), "tokens": .integer(Int64(tokens)), "profile": figures.json,
             ])
         }
     }

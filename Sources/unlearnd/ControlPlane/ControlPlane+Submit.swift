@@ -33,7 +33,7 @@ extension ControlPlane {
                 let (names, open) = try await transfers.take(transfer, peer: peer)
                 files = DescriptorSet(files: names, descriptors: open)
             }
-            let plan = spec.kind == .exact ? try await replayPlan(spec) : nil
+            let plan = try await replayPlan(spec)
             let transferred = spec.kind == .export ? 0 : files?.size ?? 0
             let submission = try await database.read { [budget, shapes] in
                 try Submission(
@@ -63,8 +63,7 @@ extension ControlPlane {
 
     private func insert(
         _ submission: Submission, _ predicted: MemoryAnswer?, _ keyHash: String?, _ files: DescriptorSet?,
-        _ plan: ReplayPlan?,
-        _ peer: Peer
+        _ plan: ReplayPlan?, _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
         return try await database.change { change in
@@ -131,7 +130,7 @@ extension ControlPlane {
     /// What an exact job of now would do again. The worker makes its own plan, of the version that it is bound to.
     /// - Throws: `bad_input` that says why there is no such model.
     private func replayPlan(_ spec: JobSpec) async throws -> ReplayPlan? {
-        guard let model = spec.model, let forget = spec.forget else { return nil }
+        guard spec.kind == .exact, let model = spec.model, let forget = spec.forget else { return nil }
         func rows(_ id: Digest) throws -> [DatasetRow]? {
             do {
                 return try DatasetParser.parse(store.readDataset(id), name: "dataset \(id.short)")
