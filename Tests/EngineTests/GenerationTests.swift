@@ -84,10 +84,18 @@ import Testing
                 topK: entry["top_k"]?.integerValue.map(Int.init), topP: entry["top_p"]?.doubleValue)
             let kept = sampler.distribution(logits)
             let settings = "\(sampler), logits \(logits.prefix(3))"
-            #expect(kept.map(\.id) == TokenizerTestFiles.ids(entry["ids"]), "\(settings)")
-            let expected = (entry["probabilities"]?.arrayValue ?? []).compactMap(\.doubleValue)
-            for (candidate, probability) in zip(kept, expected) {
-                #expect(abs(candidate.probability - probability) <= 1e-6 * probability + 1e-12, "\(settings)")
+            var own = kept.map(\.probability)
+            var expected = (entry["probabilities"]?.arrayValue ?? []).compactMap(\.doubleValue)
+            if Set(logits).count < logits.count, sampler.topP != nil {
+                // Which of equals goes first is left open by PyTorch's sort; how many go is not.
+                own.sort()
+                expected.sort()
+            } else {
+                #expect(kept.map(\.id) == TokenizerTestFiles.ids(entry["ids"]), "\(settings)")
+            }
+            #expect(own.count == expected.count, "\(settings)")
+            for (left, right) in zip(own, expected) {
+                #expect(abs(left - right) <= 1e-6 * right + 1e-12, "\(settings)")
             }
         }
     }

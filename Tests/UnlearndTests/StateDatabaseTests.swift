@@ -67,7 +67,9 @@ struct StateDatabaseTests {
         try queue.writeWithoutTransaction { db in
             try db.execute(
                 sql: """
-                    DROP TABLE evidence; DELETE FROM grdb_migrations WHERE identifier = '2'; PRAGMA user_version = 1
+                    DROP TABLE evidence; ALTER TABLE job DROP COLUMN checkpoint;
+                    ALTER TABLE job DROP COLUMN pause_requested;
+                    DELETE FROM grdb_migrations WHERE identifier <> '1'; PRAGMA user_version = 1
                     """)
         }
         try queue.close()
