@@ -82,7 +82,8 @@ struct ExactJob {
                 excluded.formUnion(rows.map(RowText.init))
             }
             context.log("repeats job \(step.job), \(step.spec.kind.rawValue), on \(from.digest.short)")
-            let one = JobContext(repeating: step, on: from, without: excluded, in: context)
+            let one = try JobContext(repeating: step, on: from, without: excluded, in: context)
+            if let warning = one.precisionWarning { try context.send(.warning(warning)) }
             let result = try perform(one)
             guard let manifest = result.manifest, let digest = result.digest else {
                 throw JobFailure(.internal, "job \(step.job), done again, made no version")

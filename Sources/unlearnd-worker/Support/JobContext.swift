@@ -30,22 +30,26 @@ final class JobContext {
         self.output = output
         self.inbox = inbox
         store = try ObjectStore(root: order.store)
+        (compute, precisionWarning) = try Self.compute(order)
+        excluded = []
+        isRepetition = false
+    }
+
+    /// The threads and the arithmetic that the order asks for, or why they are others.
+    private static func compute(_ order: WorkerOrder) throws -> (ComputeContext, String?) {
         var brain: BrainProducts?
         var warning: String?
         if order.spec.parameters?.precision == .bf16 {
             do { brain = .native(try OneDNN()) } catch { warning = "bf16: \(error); computed in f32" }
         }
-        precisionWarning = warning
-        compute = try ComputeContext(threads: max(1, order.threads), brain: brain)
-        excluded = []
-        isRepetition = false
+        return (try ComputeContext(threads: max(1, order.threads), brain: brain), warning)
     }
 
     /// A recorded job, to be done again on `base` and without some rows; it is not measured.
     init(
         repeating step: LineageStep, on base: VersionBinding, without rows: Set<RowText>,
         in context: JobContext
-    ) {
+    ) throws {
         var order = context.order
         order.spec = step.spec
         order.spec.evaluate = false
@@ -57,8 +61,9 @@ final class JobContext {
         self.order = order
         descriptors = []
         store = context.store
-        compute = context.compute
-        precisionWarning = nil
+        // The arithmetic is the recorded job's own: another would give other bits.
+        (compute, precisionWarning) =
+            order.spec.parameters?.precision == .bf16 ? try Self.compute(order) : (context.compute, nil)
         output = context.output
         inbox = context.inbox
         excluded = rows
