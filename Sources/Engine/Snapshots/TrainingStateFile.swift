@@ -6,7 +6,7 @@ import Protocol
 
 /// A training run's state in a file: replaced as a whole or not at all, and worth nothing to another run.
 ///
-/// Layout: `UNLDTRN1`, the header's length as 8 bytes (little-endian), the header (JSON: `identity`, `state`, `extra`,
+/// Layout: `UNLDTRN1`, the header's length as 8 bytes (little-endian), the header (JSON: `identity`, `state`,
 /// `buffers` with name and ranges), zeros up to a multiple of 64, the buffers' f32 values one after the other as
 /// this machine holds them, and the SHA-256 of all that. The identity says which run on which software and kernels.
 package struct TrainingStateFile {
@@ -43,7 +43,6 @@ package struct TrainingStateFile {
         }
         var identity: JSONValue
         var state: TrainerState
-        var extra: JSONValue
         var buffers: [Buffer]
     }
 
@@ -55,8 +54,6 @@ package struct TrainingStateFile {
 
     /// Where the run stood.
     package let state: TrainerState
-    /// What the writer added.
-    package let extra: JSONValue
 
     private let path: String
     private let buffers: [Header.Buffer]
@@ -90,7 +87,6 @@ package struct TrainingStateFile {
             throw Unusable(reason: Self.difference(header.identity, identity))
         }
         state = header.state
-        extra = header.extra
         buffers = header.buffers
         self.path = path
         dataStart = Self.aligned(16 + length)
@@ -172,12 +168,12 @@ package struct TrainingStateFile {
     /// - Returns: Its size, bytes.
     /// - Throws: ``EngineError`` with `.resources`; the one before is there then.
     package static func write(
-        _ state: TrainerState, extra: JSONValue, identity: JSONValue,
+        _ state: TrainerState, identity: JSONValue,
         buffers: [Buffer], to path: String
     ) throws -> Int {
         let header = try JSONValue(
             encoding: Header(
-                identity: identity, state: state, extra: extra,
+                identity: identity, state: state,
                 buffers: buffers.map(Header.Buffer.init))
         ).serialized()
         var start = magic + (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) } + header

@@ -73,14 +73,11 @@ struct TrainingJob {
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         let checkpoints = try TrainingCheckpoints(context)
         let saved = try checkpoints.open()
-        if let before = saved?.extra["before"], before != .null {
-            measurement?.restore(before: try before.decode(EvaluationFigures.self, allowUnknown: true))
-        } else {
-            try measurement?.before(model, sets)
-        }
+        // Again, where the job goes on: its evidence is made in one piece.
+        try measurement?.before(model, sets)
 
         try start(model)
-        let outcome = try train(model, data, objective, checkpoints, saved, measurement?.report.before)
+        let outcome = try train(model, data, objective, checkpoints, saved)
         let adapter = model.adapterFiles()
         model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)
@@ -118,7 +115,7 @@ struct TrainingJob {
     /// Gradients and moments live only as long as this runs.
     private func train(
         _ model: Transformer, _ data: TrainingData, _ objective: any Objective,
-        _ checkpoints: TrainingCheckpoints, _ saved: TrainingStateFile?, _ before: EvaluationFigures?
+        _ checkpoints: TrainingCheckpoints, _ saved: TrainingStateFile?
     ) throws -> Trainer.Outcome {
         let settings = settings
         let preparation = context.phase("prepare", unit: "rows")
@@ -128,7 +125,6 @@ struct TrainingJob {
             try preparation.update($0, of: $1)
         }
         let state = try checkpoints.restore(saved, trainer)
-        let extra: JSONValue = ["before": try before.map { try JSONValue(encoding: $0) } ?? .null]
         try phase.update(state.steps, of: total)
         let outcome = try context.profiled("edit") {
             try trainer.run(from: state) { step in
@@ -143,10 +139,10 @@ struct TrainingJob {
             } epoch: {
                 try context.send(.epoch($0))
             } state: {
-                try checkpoints.stepped($0, of: total, trainer, extra: extra)
+                try checkpoints.stepped($0, of: total, trainer)
             }
         }
-        try checkpoints.finished(outcome.state, of: total, trainer, extra: extra)
+        try checkpoints.finished(outcome.state, of: total, trainer)
         if let loss = outcome.cappedAt {
             context.log("stopped after \(outcome.steps) of \(total) steps: the forget loss is \(loss)")
         }

@@ -29,9 +29,6 @@ struct Measurement {
         try ask(model, sets, .before)
     }
 
-    /// Takes over what was measured of the base before the job was stopped.
-    mutating func restore(before figures: EvaluationFigures) { report.before = figures }
-
     /// Measures the result.
     /// - Throws: `JobFailure` with `diverged` when an edit left a model whose output is not a number: such a version
     ///   is not kept. A job that only measures reports it.

@@ -48,30 +48,30 @@ final class TrainingCheckpoints {
 
     /// Called after each step: writes when it is time.
     /// - Throws: ``Paused`` when that is what the checkpoint is for.
-    func stepped(_ state: TrainerState, of total: Int, _ trainer: Trainer, extra: JSONValue) throws {
+    func stepped(_ state: TrainerState, of total: Int, _ trainer: Trainer) throws {
         let isPausing = context.isPausing
         let seconds = context.parameters.checkpointSeconds ?? Self.period
         let isDue =
             context.parameters.checkpointSteps.map { state.steps % $0 == 0 }
             ?? (ContinuousClock.now - last >= .seconds(seconds))
         // The last step's is written by `finished`, if at all.
-        if isPausing || isDue && state.steps < total { try write(state, of: total, trainer, extra: extra) }
+        if isPausing || isDue && state.steps < total { try write(state, of: total, trainer) }
         if isPausing { throw Paused() }
     }
 
     /// Called after the last step.
-    func finished(_ state: TrainerState, of total: Int, _ trainer: Trainer, extra: JSONValue) throws {
+    func finished(_ state: TrainerState, of total: Int, _ trainer: Trainer) throws {
         guard ContinuousClock.now - last >= .seconds(Self.worthKeeping) else { return }
-        try write(state, of: total, trainer, extra: extra)
+        try write(state, of: total, trainer)
     }
 
     /// A checkpoint that cannot be written is no reason to lose the job.
-    private func write(_ state: TrainerState, of total: Int, _ trainer: Trainer, extra: JSONValue) throws {
+    private func write(_ state: TrainerState, of total: Int, _ trainer: Trainer) throws {
         guard let path else { return }
         last = .now
         do {
             let size = try TrainingStateFile.write(
-                state, extra: extra, identity: identity, buffers: trainer.buffers, to: path)
+                state, identity: identity, buffers: trainer.buffers, to: path)
             try context.send(
                 .checkpoint(
                     TrainingCheckpoint(step: state.steps, total: total, bytes: Int64(size), time: .now)))

@@ -71,12 +71,12 @@ import Testing
                 } state: { state in
                     guard state.steps == stop else { return }
                     _ = try TrainingStateFile.write(
-                        state, extra: ["note": 7], identity: identity, buffers: first.buffers, to: path)
+                        state, identity: identity, buffers: first.buffers, to: path)
                     throw Stop()
                 }
             }
             let file = try #require(try TrainingStateFile(path: path, identity: identity))
-            #expect(file.state.steps == stop && file.extra["note"] == 7)
+            #expect(file.state.steps == stop)
             let model = try golden.load(threads: 2 - stop % 2)
             let second = try trainer(model)
             try file.read(into: second.buffers)
@@ -110,7 +110,7 @@ import Testing
         #expect(try TrainingStateFile(path: path, identity: identity) == nil)
         let trainer = try trainer(golden.load())
         let size = try TrainingStateFile.write(
-            TrainerState(), extra: .null, identity: identity, buffers: trainer.buffers, to: path)
+            TrainerState(), identity: identity, buffers: trainer.buffers, to: path)
         let bytes = try Data(contentsOf: URL(filePath: path))
         #expect(bytes.count == size)
         func reason(_ identity: JSONValue) -> String? {
