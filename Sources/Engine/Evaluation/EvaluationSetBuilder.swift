@@ -54,39 +54,48 @@ package struct EvaluationSetBuilder: Sendable {
             row.compressedLength = labelledText(source, labels).flatMap(CompressedLength.of)
         }
         if metrics.contains(where: \.generates) { prepareContinuation(&row, source) }
-        guard let (prompt, completion) = source.promptAndCompletion else { return }
-        func answer(_ text: String, to prompt: String, _ member: String) throws(DatasetError) -> Example? {
-            let content = DatasetRow.Content.promptCompletion(
-                prompt: prompt, completion: Self.completion(text, like: completion))
-            return try builder.build(
+        guard source.exchange != nil else { return }
+        // In the row's own form, so that a template lays out every answer alike.
+        func example(_ content: DatasetRow.Content, _ member: String) throws(DatasetError) -> Example? {
+            try builder.build(
                 [DatasetRow(line: source.line, content: content)], name: "\(title), \(member)"
             ).first
         }
         if metrics.contains(.truthRatio), !source.perturbedAnswers.isEmpty {
             if let text = source.paraphrasedAnswer {
-                row.paraphrase = try answer(text, to: prompt, "paraphrased_answer")
+                row.paraphrase = try example(Self.answering(source, text), "paraphrased_answer")
             }
             for text in source.perturbedAnswers {
-                if let wrong = try answer(text, to: prompt, "perturbed_answer") { row.wrong.append(wrong) }
+                if let wrong = try example(Self.answering(source, text), "perturbed_answer") {
+                    row.wrong.append(wrong)
+                }
             }
         }
         if metrics.contains(.replaced), let text = source.replacement {
-            row.replacement = try answer(text, to: prompt, "replacement")
-            if let question = source.paraphrasedQuestion {
-                let prompt = DatasetRow.prompt(forQuestion: question)
-                if let old = try answer(completion, to: prompt, "paraphrased_question"),
-                    let new = try answer(text, to: prompt, "paraphrased_question")
-                {
-                    row.reworded = .init(old: old, new: new)
-                }
+            row.replacement = try example(Self.answering(source, text), "replacement")
+            if let question = source.paraphrasedQuestion, let answer = source.exchange?.answer,
+                let old = try example(Self.asking(question, answer), "paraphrased_question"),
+                let new = try example(Self.asking(question, text), "paraphrased_question")
+            {
+                row.reworded = .init(old: old, new: new)
             }
         }
     }
 
-    /// Another answer in the place of a completion: it begins with the white space that the completion begins with.
-    private static func completion(_ text: String, like completion: String) -> String {
-        let space = completion.prefix { $0.isWhitespace }
-        return text.first?.isWhitespace == true ? text : space + text
+    /// The row with another answer: a completion begins with the white space that the old one begins with.
+    private static func answering(_ source: DatasetRow, _ text: String) -> DatasetRow.Content {
+        switch source.content {
+        case .promptCompletion(let prompt, let completion):
+            let space = text.first?.isWhitespace == true ? "" : completion.prefix { $0.isWhitespace }
+            return .promptCompletion(prompt: prompt, completion: space + text)
+        case .questionAnswer(let question, _): return .questionAnswer(question: question, answer: text)
+        case .text, .inputIDs: return source.content
+        }
+    }
+
+    /// An answer to a question in other words.
+    private static func asking(_ question: String, _ answer: String) -> DatasetRow.Content {
+        .questionAnswer(question: question, answer: String(answer.drop { $0.isWhitespace }))
     }
 
     /// What is labelled, as it was written.
