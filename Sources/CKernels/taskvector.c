@@ -48,3 +48,39 @@ void ck_task_vector(int level, int target_type, void *target, int finetuned_type
     (void)level;
     edit_scalar(target_type, target, finetuned_type, finetuned, base_type, base, count, scale);
 }
+
+void ck_task_vector_sizes_f32(int level, uint32_t *sizes, int target_type, const void *target, int finetuned_type,
+    const void *finetuned, int base_type, const void *base, size_t count) {
+#if defined(__x86_64__)
+    const int best = ck_best_level();
+    const int chosen = level < best ? level : best;
+    if (chosen == CK_LEVEL_AVX512) {
+        sizes_f32_avx512(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+        return;
+    }
+    if (chosen == CK_LEVEL_AVX2) {
+        sizes_f32_avx2(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+        return;
+    }
+#endif
+    (void)level;
+    sizes_f32_scalar(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+}
+
+void ck_task_vector_sizes_f64(int level, uint64_t *sizes, int target_type, const void *target, int finetuned_type,
+    const void *finetuned, int base_type, const void *base, size_t count) {
+#if defined(__x86_64__)
+    const int best = ck_best_level();
+    const int chosen = level < best ? level : best;
+    if (chosen == CK_LEVEL_AVX512) {
+        sizes_f64_avx512(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+        return;
+    }
+    if (chosen == CK_LEVEL_AVX2) {
+        sizes_f64_avx2(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+        return;
+    }
+#endif
+    (void)level;
+    sizes_f64_scalar(sizes, target_type, target, finetuned_type, finetuned, base_type, base, count);
+}

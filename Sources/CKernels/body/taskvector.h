@@ -151,3 +151,35 @@ static void TV(edit)(int target_type, char *target, int finetuned_type, const ch
         }
     }
 }
+
+/// The bits of |finetuned - base| in single precision.
+static void TV(sizes_f32)(uint32_t *sizes, int target_type, const char *target, int finetuned_type,
+    const char *finetuned, int base_type, const char *base, size_t count) {
+    const size_t widths[] = {2, 2, 4, 8};
+    for (size_t start = 0; start < count; start += TV_BLOCK) {
+        const size_t n = count - start < TV_BLOCK ? count - start : TV_BLOCK;
+        float f[TV_BLOCK], b[TV_BLOCK];
+        TV(load_f32)(f, finetuned_type, finetuned + start * widths[finetuned_type], n);
+        if (base) TV(load_f32)(b, base_type, base + start * widths[base_type], n);
+        else TV(load_f32)(b, target_type, target + start * widths[target_type], n);
+        for (size_t i = 0; i < n; i++) f[i] = f[i] - b[i];
+        memcpy(sizes + start, f, n * 4);
+        for (size_t i = 0; i < n; i++) sizes[start + i] &= 0x7FFFFFFFu;
+    }
+}
+
+/// The same in double precision.
+static void TV(sizes_f64)(uint64_t *sizes, int target_type, const char *target, int finetuned_type,
+    const char *finetuned, int base_type, const char *base, size_t count) {
+    const size_t widths[] = {2, 2, 4, 8};
+    for (size_t start = 0; start < count; start += TV_BLOCK) {
+        const size_t n = count - start < TV_BLOCK ? count - start : TV_BLOCK;
+        double f[TV_BLOCK], b[TV_BLOCK];
+        TV(load_f64)(f, finetuned_type, finetuned + start * widths[finetuned_type], n);
+        if (base) TV(load_f64)(b, base_type, base + start * widths[base_type], n);
+        else TV(load_f64)(b, target_type, target + start * widths[target_type], n);
+        for (size_t i = 0; i < n; i++) f[i] = f[i] - b[i];
+        memcpy(sizes + start, f, n * 8);
+        for (size_t i = 0; i < n; i++) sizes[start + i] &= ~(UINT64_C(1) << 63);
+    }
+}

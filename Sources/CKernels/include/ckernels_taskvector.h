@@ -11,6 +11,7 @@
 #define CKERNELS_TASKVECTOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #pragma clang assume_nonnull begin
 
@@ -22,6 +23,15 @@ enum { CK_TASKVECTOR_F16 = 0, CK_TASKVECTOR_BF16 = 1, CK_TASKVECTOR_F32 = 2, CK_
 /// the edit. `level` is one of CK_LEVEL_…; one that this processor lacks falls back to the best one it has.
 void ck_task_vector(int level, int target_type, void *target, int finetuned_type, const void *finetuned,
     int base_type, const void *_Nullable base, size_t count, double scale);
+
+/// Writes the bits of |d|, d = fl(finetuned - base), to `sizes`: as integers they are ordered as the magnitudes
+/// are, with NaN above infinity. What is read is as for `ck_task_vector`, in single precision.
+void ck_task_vector_sizes_f32(int level, uint32_t *sizes, int target_type, const void *target, int finetuned_type,
+    const void *finetuned, int base_type, const void *_Nullable base, size_t count);
+
+/// The same in double precision, for F64 targets.
+void ck_task_vector_sizes_f64(int level, uint64_t *sizes, int target_type, const void *target, int finetuned_type,
+    const void *finetuned, int base_type, const void *_Nullable base, size_t count);
 
 #pragma clang assume_nonnull end
 

@@ -2,6 +2,8 @@
 
 import CKernels
 import Checkpoints
+import Protocol
+import Synchronization
 
 /// Task-vector negation: target − scale · (finetuned − base), tensor by tensor (Ilharco et al., arXiv 2212.04089).
 ///
@@ -9,22 +11,41 @@ import Checkpoints
 /// p = fl(scale · d), r = fl(target − p), each rounded once, and r rounded once to the target's type (nearest, ties
 /// to even). Infinities and NaN follow IEEE 754; a NaN of the target keeps its bits, a new one is the quiet NaN.
 /// Tensors are matched by name, over shards and types; those that are not floating-point are left as they are.
+///
+/// ``trim(to:of:threads:progress:)`` keeps of each tensor's direction the largest elements alone, as TIES-merging does
+/// (Yadav et al., arXiv 2306.01708) and as mergekit's `magnitude` sparsification counts them: `Int(density · n)` of n.
+/// Where mergekit leaves it open which of equal elements stay, here those of the lowest index do; and where it refuses
+/// a tensor of which nothing would stay, one element does. The election of signs, TIES' second step, has no part in
+/// a single direction.
 package struct TaskVector: Sendable {
-    /// How much of the direction is subtracted; rounded to f32 for all but F64 targets.
-    package let scale: Double
+    /// How much of the direction is subtracted. Its product with a layer's factor is rounded to f32 for all but F64
+    /// targets.
+    package var scale: Double
+    /// Factors of the scale for the layers, by the tensors' names.
+    private let layers: LayerScales?
     private let finetuned: CheckpointReader
     /// `nil` when the target is its own base.
     private let base: CheckpointReader?
-    private let operands: [String: Operands]
+    private var operands: [String: Operands]
     private let level: Int32
 
     /// The tensors that meet in one tensor of the target.
     private struct Operands: Sendable {
         var type: Int32
+        /// Bytes of an element of the target.
+        var width: Int
         var finetuned: Manifest.Tensor
         var finetunedType: Int32
         var base: Manifest.Tensor?
         var baseType: Int32
+        var factor: Double
+        /// Which elements take part, once trimmed.
+        var cut: Cut?
+    }
+
+    private enum Cut: Sendable {
+        case single(MagnitudeCut<UInt32>)
+        case double(MagnitudeCut<UInt64>)
     }
 
     /// The widest operand of one piece of work, bytes: what a piece of each operand needs in memory.
@@ -39,9 +60,10 @@ package struct TaskVector: Sendable {
     ///   another shape, `.unsupportedModel` for a type without arithmetic.
     package init(
         target: Manifest, finetuned: CheckpointReader, base: CheckpointReader?, scale: Double,
-        level: Int32? = nil
+        layers: LayerScales? = nil, level: Int32? = nil
     ) throws(EngineError) {
         self.scale = scale
+        self.layers = layers
         self.finetuned = finetuned
         self.base = base
         self.level = level ?? ck_best_level()
@@ -52,10 +74,11 @@ package struct TaskVector: Sendable {
                 try Self.partner(of: tensor, in: reader, "base")
             }
             operands[tensor.name] = Operands(
-                type: try Self.type(of: tensor, "target"), finetuned: other,
+                type: try Self.type(of: tensor, "target"), width: tensor.dtype.bits / 8, finetuned: other,
                 finetunedType: try Self.type(of: other, "fine-tuned version"), base: origin,
                 baseType: try origin.map { tensor throws(EngineError) in try Self.type(of: tensor, "base") }
-                    ?? 0)
+                    ?? 0,
+                factor: layers?.factor(ofTensor: tensor.name) ?? 1)
         }
         // What only the fine-tuned version has would be dropped from the direction without a word.
         let known = Set(target.tensors.map(\.name))
@@ -72,35 +95,208 @@ package struct TaskVector: Sendable {
     /// - Returns: Whether the segment took part.
     /// - Throws: `CheckpointError` where an operand cannot be read.
     package func edit(_ segment: TensorSegment, _ bytes: UnsafeMutableRawBufferPointer) throws -> Bool {
-        guard let operands = operands[segment.tensor.name] else { return false }
-        let width = segment.tensor.dtype.bits / 8
+        try edit(segment.tensor, from: segment.bytes.lowerBound, bytes)
+    }
+
+    /// Edits stored bytes of a tensor of the target in place, which begin at byte `start` of the tensor.
+    ///
+    /// - Returns: Whether the tensor took part.
+    /// - Throws: `CheckpointError` where an operand cannot be read.
+    package func edit(
+        _ tensor: Manifest.Tensor, from start: Int, _ bytes: UnsafeMutableRawBufferPointer
+    ) throws -> Bool {
+        guard let operands = operands[tensor.name], let target = bytes.baseAddress, !bytes.isEmpty else {
+            return false
+        }
+        let width = operands.width
+        let first = start / width
+        try forPieces(operands, first..<first + bytes.count / width) { elements, finetuned, base in
+            let place = target + (elements.lowerBound - first) * width
+            func subtract(_ bytes: UnsafeMutableRawPointer) {
+                ck_task_vector(
+                    level, operands.type, bytes, operands.finetunedType, finetuned, operands.baseType, base,
+                    elements.count, scale * operands.factor)
+            }
+            guard let cut = operands.cut else { return subtract(place) }
+            // What is trimmed away keeps its bits.
+            let edited = UnsafeMutableRawPointer.allocate(
+                byteCount: elements.count * width, alignment: 64)
+            defer { edited.deallocate() }
+            edited.copyMemory(from: place, byteCount: elements.count * width)
+            subtract(edited)
+            // `index` counts from the beginning of the tensor.
+            func take(_ index: Int) {
+                let offset = (index - elements.lowerBound) * width
+                (place + offset).copyMemory(from: edited + offset, byteCount: width)
+            }
+            // The sizes come from what `place` held before: what was taken lies behind what is looked at.
+            switch cut {
+            case .single(let cut):
+                singleSizes(operands, elements, place, finetuned, base) { first, sizes in
+                    for (index, size) in sizes.enumerated() where cut.keeps(size, at: first + index) {
+                        take(first + index)
+                    }
+                }
+            case .double(let cut):
+                doubleSizes(operands, elements, place, finetuned, base) { first, sizes in
+                    for (index, size) in sizes.enumerated() where cut.keeps(size, at: first + index) {
+                        take(first + index)
+                    }
+                }
+            }
+        }
+        return true
+    }
+
+    /// Keeps of each tensor's direction the `Int(density · n)` elements (at least one) of the largest magnitude.
+    ///
+    /// Goes through the versions three times (five times for F64), by chunks, the tensors side by side.
+    /// - Parameters:
+    ///   - density: Above 0, at most 1.
+    ///   - target: The version to be edited.
+    ///   - progress: Called on this thread with bytes done and in all; throwing cancels.
+    /// - Throws: `CheckpointError` where an operand cannot be read; what `progress` throws.
+    package mutating func trim(
+        to density: Double, of target: CheckpointReader, threads: Int,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    ) throws {
+        guard density < 1 else { return }
+        let tensors = target.manifest.tensors.filter { operands[$0.name] != nil && $0.elements > 0 }
+        let total = tensors.reduce(0) { $0 + $1.size }
+        struct State {
+            var done = 0
+            var cuts: [String: Cut] = [:]
+            var failure: (any Error)?
+        }
+        let state = Mutex(State())
+        let editor = self
+        try progress(0, total)
+        // Each thread holds a piece of each version.
+        try ThreadPool(threads: min(threads, 4)).parallel(tensors.count) { index, worker in
+            let tensor = tensors[index]
+            guard state.withLock({ $0.failure == nil }), let operands = editor.operands[tensor.name] else {
+                return
+            }
+            do {
+                let kept = max(1, Int(density * Double(tensor.elements)))
+                let cut = try editor.cut(tensor, operands, keeping: kept, target)
+                let done = state.withLock { state in
+                    state.cuts[tensor.name] = cut
+                    state.done += tensor.size
+                    return state.done
+                }
+                // Thread 0 is the caller.
+                if worker == 0 { try progress(done, total) }
+            } catch {
+                state.withLock { $0.failure = $0.failure ?? error }
+            }
+        }
+        let (cuts, failure) = state.withLock { ($0.cuts, $0.failure) }
+        if let failure { throw failure }
+        for (name, cut) in cuts { operands[name]?.cut = cut }
+        try progress(total, total)
+    }
+
+    private func cut(
+        _ tensor: Manifest.Tensor, _ operands: Operands, keeping kept: Int, _ target: CheckpointReader
+    ) throws -> Cut {
+        let width = operands.width
+        func scan(_ body: (Range<Int>, UnsafeRawPointer, UnsafeRawPointer, UnsafeRawPointer?) -> Void) throws
+        {
+            let space = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.piece, alignment: 64)
+            defer { space.deallocate() }
+            try forPieces(operands, 0..<tensor.elements) { elements, finetuned, base in
+                let own = UnsafeMutableRawBufferPointer(rebasing: space[..<(elements.count * width)])
+                if base == nil { try target.read(tensor, bytes: elements.scaled(by: width), into: own) }
+                if let start = space.baseAddress { body(elements, start, finetuned, base) }
+            }
+        }
+        if tensor.dtype == .f64 {
+            return .double(
+                try MagnitudeCut(keeping: kept) { body in
+                    try scan { doubleSizes(operands, $0, $1, $2, $3) { body($1) } }
+                })
+        }
+        return .single(
+            try MagnitudeCut(keeping: kept) { body in
+                try scan { singleSizes(operands, $0, $1, $2, $3) { body($1) } }
+            })
+    }
+
+    /// Reads what meets the given elements of the target, piece by piece in order.
+    private func forPieces(
+        _ operands: Operands, _ elements: Range<Int>,
+        _ body: (_ elements: Range<Int>, _ finetuned: UnsafeRawPointer, _ base: UnsafeRawPointer?) throws
+            -> Void
+    ) throws {
         let otherWidth = operands.finetuned.dtype.bits / 8
         let baseWidth = (operands.base?.dtype.bits ?? 0) / 8
-        let first = segment.bytes.lowerBound / width
-        let count = bytes.count / width
-        let step = min(count, Self.piece / max(width, otherWidth, baseWidth))
-        guard step > 0 else { return false }
+        let step = min(elements.count, Self.piece / max(operands.width, otherWidth, baseWidth))
+        guard step > 0 else { return }
         let space = UnsafeMutableRawBufferPointer.allocate(
             byteCount: step * (otherWidth + baseWidth), alignment: 64)
         defer { space.deallocate() }
-        for start in stride(from: 0, to: count, by: step) {
-            let elements = first + start..<first + min(start + step, count)
-            let other = UnsafeMutableRawBufferPointer(rebasing: space[..<(elements.count * otherWidth)])
-            try finetuned.read(operands.finetuned, bytes: elements.scaled(by: otherWidth), into: other)
-            var origin: UnsafeMutableRawBufferPointer?
+        for start in stride(from: elements.lowerBound, to: elements.upperBound, by: step) {
+            let part = start..<min(start + step, elements.upperBound)
+            let other = UnsafeMutableRawBufferPointer(rebasing: space[..<(part.count * otherWidth)])
+            try finetuned.read(operands.finetuned, bytes: part.scaled(by: otherWidth), into: other)
+            var origin: UnsafeRawPointer?
             if let base, let tensor = operands.base {
-                let part = UnsafeMutableRawBufferPointer(
-                    rebasing: space[other.count...].prefix(elements.count * baseWidth))
-                try base.read(tensor, bytes: elements.scaled(by: baseWidth), into: part)
-                origin = part
+                let bytes = UnsafeMutableRawBufferPointer(
+                    rebasing: space[other.count...].prefix(part.count * baseWidth))
+                try base.read(tensor, bytes: part.scaled(by: baseWidth), into: bytes)
+                origin = UnsafeRawPointer(bytes.baseAddress)
             }
-            guard let target = bytes.baseAddress, let otherStart = other.baseAddress else { return false }
-            ck_task_vector(
-                level, operands.type, target + start * width, operands.finetunedType, otherStart,
-                operands.baseType,
-                origin.flatMap { UnsafeRawPointer($0.baseAddress) }, elements.count, scale)
+            if let other = other.baseAddress { try body(part, other, origin) }
         }
-        return true
+    }
+
+    /// The bits of |d| for elements of an F64 target, in order, with the index of the first.
+    private func doubleSizes(
+        _ operands: Operands, _ elements: Range<Int>, _ target: UnsafeRawPointer,
+        _ finetuned: UnsafeRawPointer, _ base: UnsafeRawPointer?,
+        _ body: (_ first: Int, _ sizes: UnsafeBufferPointer<UInt64>) -> Void
+    ) {
+        sizes(operands, elements, target, finetuned, base, body) {
+            ck_task_vector_sizes_f64(
+                level, $0, operands.type, $1, operands.finetunedType, $2, operands.baseType, $3, $4)
+        }
+    }
+
+    /// The same in f32 for all other targets.
+    private func singleSizes(
+        _ operands: Operands, _ elements: Range<Int>, _ target: UnsafeRawPointer,
+        _ finetuned: UnsafeRawPointer, _ base: UnsafeRawPointer?,
+        _ body: (_ first: Int, _ sizes: UnsafeBufferPointer<UInt32>) -> Void
+    ) {
+        sizes(operands, elements, target, finetuned, base, body) {
+            ck_task_vector_sizes_f32(
+                level, $0, operands.type, $1, operands.finetunedType, $2, operands.baseType, $3, $4)
+        }
+    }
+
+    private func sizes<Key>(
+        _ operands: Operands, _ elements: Range<Int>, _ target: UnsafeRawPointer,
+        _ finetuned: UnsafeRawPointer, _ base: UnsafeRawPointer?,
+        _ body: (_ first: Int, _ sizes: UnsafeBufferPointer<Key>) -> Void,
+        _ kernel: (
+            UnsafeMutablePointer<Key>, UnsafeRawPointer, UnsafeRawPointer, UnsafeRawPointer?, Int
+        ) -> Void
+    ) {
+        let step = min(elements.count, 1 << 14)
+        let width = operands.width
+        let otherWidth = operands.finetuned.dtype.bits / 8
+        let baseWidth = (operands.base?.dtype.bits ?? 0) / 8
+        withUnsafeTemporaryAllocation(of: Key.self, capacity: step) { sizes in
+            guard let start = sizes.baseAddress else { return }
+            for offset in stride(from: 0, to: elements.count, by: step) {
+                let count = min(step, elements.count - offset)
+                kernel(
+                    start, target + offset * width, finetuned + offset * otherWidth,
+                    base.map { $0 + offset * baseWidth }, count)
+                body(elements.lowerBound + offset, UnsafeBufferPointer(start: start, count: count))
+            }
+        }
     }
 
     /// Whether a type takes part: numbers that are not integers. A complex one is refused later, not skipped.

@@ -31,6 +31,11 @@ package struct PassObserver {
     package var stream: ((_ blocks: Int, _ values: Rows) -> Void)?
     /// The gradient of the residual stream (N, C) after `blocks` blocks, in the backward pass; may be added to.
     package var streamGradient: ((_ blocks: Int, _ gradient: Rows) -> Void)?
+    /// What the down projection of block `layer` reads, (N, I), in the forward pass. What it writes is what the
+    /// projection reads; the gradient of the activation function is taken as if nothing was written.
+    package var innerForward: ((_ layer: Int, _ values: Rows) -> Void)?
+    /// What the output projection of block `layer` reads, (N, H·D), in the forward pass; may be written as well.
+    package var headsForward: ((_ layer: Int, _ values: Rows) -> Void)?
     /// What the down projection of block `layer` reads, (N, I), and its gradient, in the backward pass.
     package var inner: ((_ layer: Int, _ values: Rows, _ gradient: Rows) -> Void)?
     /// What the output projection of block `layer` reads, the heads side by side (N, H·D), and its gradient, in
@@ -41,11 +46,15 @@ package struct PassObserver {
     package init(
         stream: ((_ blocks: Int, _ values: Rows) -> Void)? = nil,
         streamGradient: ((_ blocks: Int, _ gradient: Rows) -> Void)? = nil,
+        innerForward: ((_ layer: Int, _ values: Rows) -> Void)? = nil,
+        headsForward: ((_ layer: Int, _ values: Rows) -> Void)? = nil,
         inner: ((_ layer: Int, _ values: Rows, _ gradient: Rows) -> Void)? = nil,
         heads: ((_ layer: Int, _ values: Rows, _ gradient: Rows) -> Void)? = nil
     ) {
         self.stream = stream
         self.streamGradient = streamGradient
+        self.innerForward = innerForward
+        self.headsForward = headsForward
         self.inner = inner
         self.heads = heads
     }

@@ -33,6 +33,7 @@ extension Transformer {
         }
         queryKeyValue(layer).forward(context, w, a.qkv, positions: pass.packed.positions, a.queryKeyValue)
         attend(layer, pass, a)
+        pass.observer?.headsForward?(layer, pass.observed(a.attention, width: c.attentionWidth))
         // Beside each other, both add to the stream that leaves the block.
         let middle = c.residual == .sequential ? a.middle : y
         add(
@@ -51,6 +52,7 @@ extension Transformer {
                 context, w, read, rows: n, into: a.preactivation + up.column, stride: c.preactivationWidth)
         }
         activate(a, rows: n)
+        pass.observer?.innerForward?(layer, pass.observed(a.activation, width: c.intermediateSize))
         guard y != nil || block.downNorm != nil else { return }
         add(
             block.down, block.downNorm, pass, a.activation, to: middle ?? x, into: y, a.down, a.downStatistics

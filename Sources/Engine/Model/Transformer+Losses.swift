@@ -5,10 +5,15 @@ import CKernels
 /// Losses over the vocabulary. Only scored places get logits, and only some rows of them are in memory at a time.
 extension Transformer {
     /// Gathers what leaves the last block at the scored places and normalises it: `scored` and `scoredNormed`.
-    func normScored(_ packed: PackedBatch, _ w: UnsafePointer<Float>, _ activations: Activations) {
+    ///
+    /// - Parameter blocks: How many blocks the stream has gone through; all unless given.
+    func normScored(
+        _ packed: PackedBatch, _ w: UnsafePointer<Float>, _ activations: Activations, after blocks: Int? = nil
+    ) {
         let c = configuration
         let places = packed.predictors.map { Int32($0) }
-        context.gather(activations.stream(c.layers), places, width: c.hiddenSize, into: activations.scored)
+        context.gather(
+            activations.stream(blocks ?? c.layers), places, width: c.hiddenSize, into: activations.scored)
         layout.finalNorm.forward(
             context, w, activations.scored, rows: places.count, columns: c.hiddenSize,
             epsilon: c.normalizationEpsilon,

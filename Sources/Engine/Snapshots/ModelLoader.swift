@@ -9,6 +9,11 @@ package enum ModelLoader {
     /// Elements of one piece of work; 16 MiB of 4-byte elements, so that whole objects are decoded in place.
     private static let piece = 4 << 20
 
+    /// A change of stored bytes of a tensor, which begin at byte `start` of it.
+    package typealias Edit = (
+        _ tensor: Manifest.Tensor, _ start: Int, _ bytes: UnsafeMutableRawBufferPointer
+    ) throws -> Void
+
     /// What loading found.
     package struct Outcome: Sendable {
         /// Which tensor went where; also what ``ModelWriter`` writes by.
@@ -31,11 +36,14 @@ package enum ModelLoader {
     /// Fills `model.parameters` from the version, converting F16, BF16 and F64 to F32.
     ///
     /// Tensors are read and converted piece by piece on the threads of the model's context.
-    /// - Parameter progress: Called on this thread with bytes done and in all; throwing cancels.
+    /// - Parameters:
+    ///   - edit: Changes stored bytes, which begin at a byte of a tensor, before they are converted: the model is then
+    ///     what a rewrite with the same edit would make. Called by several threads at once.
+    ///   - progress: Called on this thread with bytes done and in all; throwing cancels.
     /// - Throws: ``EngineError``: `.tensorMismatch` for names and shapes, `.unsupportedModel` for a type without
     ///   arithmetic; `CheckpointError`; what `progress` throws.
     package static func load(
-        _ reader: CheckpointReader, into model: Transformer,
+        _ reader: CheckpointReader, into model: Transformer, editing edit: Edit? = nil,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> Outcome {
         let bindings = try model.table.bind(reader.manifest.tensors.map { ($0.name, $0.shape) })
@@ -59,7 +67,8 @@ package enum ModelLoader {
             if state.withLock({ $0.failure != nil }) { return }
             let piece = pieces[index]
             do {
-                let bad = try piece.load(reader, into: model.parameters.base + piece.target, kernels)
+                let bad = try piece.load(
+                    reader, into: model.parameters.base + piece.target, editing: edit, kernels)
                 let done = state.withLock { state in
                     if bad > 0 { state.notFinite[piece.binding, default: 0] += bad }
                     state.done += piece.count * piece.tensor.dtype.bits / 8
@@ -94,19 +103,20 @@ package enum ModelLoader {
 
         /// Reads and converts; returns how many values are not finite.
         func load(
-            _ reader: CheckpointReader, into values: UnsafeMutablePointer<Float>,
+            _ reader: CheckpointReader, into values: UnsafeMutablePointer<Float>, editing edit: Edit?,
             _ kernels: UnsafePointer<ck_kernels>
         ) throws -> Int {
             let width = tensor.dtype.bits / 8
             let range = first * width..<(first + count) * width
             if tensor.dtype == .f32 {
-                try reader.read(
-                    tensor, bytes: range,
-                    into: UnsafeMutableRawBufferPointer(start: values, count: range.count))
+                let raw = UnsafeMutableRawBufferPointer(start: values, count: range.count)
+                try reader.read(tensor, bytes: range, into: raw)
+                try edit?(tensor, range.lowerBound, raw)
             } else {
                 let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 64)
                 defer { raw.deallocate() }
                 try reader.read(tensor, bytes: range, into: raw)
+                try edit?(tensor, range.lowerBound, raw)
                 if tensor.dtype == .f64 {
                     for (index, value) in raw.bindMemory(to: Double.self).enumerated() {
                         values[index] = Float(value)

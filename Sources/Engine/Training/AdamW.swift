@@ -36,6 +36,8 @@ package final class AdamW {
 
     /// The rates of the next step.
     package var rates: Rates
+    /// Which of the values may change, where not all may: the others keep their bits, decay included.
+    package var mask: WeightMask?
     /// How many steps were taken.
     package private(set) var steps = 0
     private let context: ComputeContext
@@ -81,12 +83,15 @@ package final class AdamW {
         for range in ranges {
             context.forBlocks(of: 1 << 16, in: range.count, as: .optimizer) { block, _ in
                 let start = range.lowerBound + block.lowerBound
-                withUnsafePointer(to: constants) {
-                    context.kernels.pointee.adamw(
-                        parameters.base + start, gradients.base + start, first.base + start,
-                        second.base + start,
-                        block.count, $0)
+                func move() {
+                    withUnsafePointer(to: constants) {
+                        context.kernels.pointee.adamw(
+                            parameters.base + start, gradients.base + start, first.base + start,
+                            second.base + start,
+                            block.count, $0)
+                    }
                 }
+                if let mask { mask.protect(parameters, start..<start + block.count, move) } else { move() }
             }
         }
     }

@@ -77,10 +77,13 @@ package struct Trainer {
 
     /// Makes ready to train `model.trainable` in place: memory for gradients and moments, and what the objective needs.
     ///
-    /// - Parameter progress: Called with the rows that the objective has looked at beforehand; throwing cancels.
+    /// - Parameters:
+    ///   - mask: Which weights may change, of those that are trained at all.
+    ///   - progress: Called with the rows that the objective has looked at beforehand; throwing cancels.
     /// - Throws: ``EngineError`` with `.resources`; what `progress` throws.
     package init(
         _ model: Transformer, data: TrainingData, objective: any Objective, settings: Settings,
+        mask: WeightMask? = nil,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
         self.model = model
@@ -91,6 +94,7 @@ package struct Trainer {
         optimizer = try AdamW(
             count: model.table.count, ranges: model.trainable.ranges, rates: settings.rates,
             context: model.context)
+        optimizer.mask = mask
         try objective.begin(model, progress: progress)
     }
 
@@ -133,6 +137,8 @@ package struct Trainer {
                     let value = losses.loss.isNaN ? "NaN" : "\(losses.loss)"
                     throw DivergenceError("the loss became \(value) in step \(position.number) of \(total)")
                 }
+                // What may not change has no say in the gradient's norm.
+                if let mask = optimizer.mask { for range in ranges { mask.clear(gradients, range) } }
                 let norm = settings.clipNorm.map { model.context.clip(gradients, ranges, to: $0) }
                 if let norm, !norm.isFinite {
                     throw DivergenceError(

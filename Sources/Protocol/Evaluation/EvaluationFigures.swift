@@ -39,6 +39,8 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
     package var modelUtility: Double?
     /// MUSE's privacy leakage against the reference: 0 is like retrained, −100 leaks fully, above 0 is over-unlearned.
     package var privleak: Double?
+    /// What attacks brought back, by the gate's names for it: `relearn_gap`, `quantize_gap`, `leak_at_k`.
+    package var attacks: [String: Double] = [:]
     /// Labelled tokens that were predicted, by set.
     package var tokens: [String: Int]
     /// Rows, by set.
@@ -65,7 +67,7 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
         case forgetLoss = "forget_loss"
         case retainLoss = "retain_loss"
         case holdoutLoss = "holdout_loss"
-        case sets, membership, privleak
+        case sets, membership, privleak, attacks
         case ksP = "ks_p"
         case ksStatistic = "ks_statistic"
         case ksBasis = "ks_basis"
@@ -95,6 +97,7 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
         ksBasis = try container.decodeIfPresent(String.self, forKey: .ksBasis)
         modelUtility = try container.decodeIfPresent(Double.self, forKey: .modelUtility)
         privleak = try container.decodeIfPresent(Double.self, forKey: .privleak)
+        attacks = try container.decodeIfPresent([String: Double].self, forKey: .attacks) ?? [:]
         tokens = try container.decode([String: Int].self, forKey: .tokens)
         rows = try container.decode([String: Int].self, forKey: .rows)
         reasons = try container.decode([String: String].self, forKey: .reasons)
@@ -120,6 +123,7 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
         try container.encode(ksBasis, forKey: .ksBasis)
         try container.encode(modelUtility.finite, forKey: .modelUtility)
         try container.encode(privleak.finite, forKey: .privleak)
+        if !attacks.isEmpty { try container.encode(attacks, forKey: .attacks) }
         try container.encode(tokens, forKey: .tokens)
         try container.encode(rows, forKey: .rows)
         try container.encode(reasons, forKey: .reasons)

@@ -10,6 +10,8 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
     package var reference: EvaluationFigures?
     /// What the figures cannot show, and what they show that is easily missed, in plain sentences.
     package var limits: [String] = []
+    /// What attacks brought back from the result; absent where none was made.
+    package var attacks: AttackReport?
 
     /// No figures yet.
     package init(
@@ -26,6 +28,7 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
         try container.encode(after, forKey: .after)
         try container.encode(reference, forKey: .reference)
         try container.encode(limits, forKey: .limits)
+        try container.encodeIfPresent(attacks, forKey: .attacks)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -33,8 +36,9 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
         before = try container.decodeIfPresent(EvaluationFigures.self, forKey: .before)
         after = try container.decodeIfPresent(EvaluationFigures.self, forKey: .after)
         reference = try container.decodeIfPresent(EvaluationFigures.self, forKey: .reference)
+        attacks = try container.decodeIfPresent(AttackReport.self, forKey: .attacks)
         limits = try container.decodeIfPresent([String].self, forKey: .limits) ?? []
     }
 
-    enum CodingKeys: String, CodingKey { case before, after, reference, limits }
+    enum CodingKeys: String, CodingKey { case before, after, reference, limits, attacks }
 }

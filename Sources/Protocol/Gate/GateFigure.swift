@@ -141,7 +141,7 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
             case .minKAUC: figures.membership[MembershipAttack.minK.rawValue]?.auc
             case .privleak: figures.privleak
             case .perplexity: figures.sets["retain"]?[.perplexity]
-            case .leakAtK, .relearnGap, .quantizeGap: nil
+            case .leakAtK, .relearnGap, .quantizeGap: figures.attacks[rawValue]
             }
         return value.finite
     }

@@ -6,12 +6,15 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     case ascent, graddiff, npo, simnpo, dpo, idk, altpo, rmu, undial, wga, satimp, ceu, pdu, update
     case retrain, exact
     case taskVector = "task-vector"
+    case ablate
+    case dampen
     // Other jobs that write a version.
     case finetune
     case create
     case `import`
     // Jobs that only read.
     case evaluate
+    case attack
     case export
     case generate
     case tokenize
@@ -22,7 +25,7 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .export, .generate, .tokenize, .diff, .verify: false
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify: false
         default: editsVersion
         }
     }
@@ -33,7 +36,7 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     /// Whether the job removes knowledge, so that it is evaluated before and after.
     package var unlearns: Bool {
         switch self {
-        case .ascent, .taskVector, .retrain, .exact: true
+        case .ascent, .taskVector, .ablate, .dampen, .retrain, .exact: true
         default: weighsTwoTerms
         }
     }

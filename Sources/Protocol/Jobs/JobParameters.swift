@@ -163,6 +163,74 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
 
+    // task-vector, further
+    /// The share of each tensor's direction that is kept, the largest elements; default 1 (`task-vector`).
+    package var density: Double?
+    /// Factors of the scale for the layers, as ``LayerScales`` reads them (`task-vector`).
+    package var layerScale: String?
+    /// Scales to try, ascending, of which the smallest that meets the gate is taken (`task-vector`).
+    package var scaleGrid: [Double]?
+
+    // ablate
+    /// What may be switched off; default `both`.
+    package var units: AblationUnits?
+    /// How attribution is measured; default `gradient`.
+    package var attribution: AttributionMethod?
+    /// Points of the path of integrated gradients; default 20.
+    package var attributionSteps: Int?
+    /// Most rows of each set that attribution looks at, evenly spread over the set; default 512.
+    package var attributionRows: Int?
+    /// Weight of the retain set's attribution against the forget set's; default 1.
+    package var retainWeight: Double?
+    /// The share of all units to switch off; default 0.01 where nothing else is given.
+    package var fraction: Double?
+    /// Switch off as few units as lower the accuracy on the forget set by this much.
+    package var targetDrop: Double?
+    /// What is done to the units' output weights; default `zero`.
+    package var mode: AblationMode?
+    /// What `dampen` multiplies them by; default 0.1.
+    package var factor: Double?
+
+    // dampen
+    /// How many times more a weight must matter to the forget set than to all data; default 10.
+    package var dampeningRatio: Double?
+    /// What such a weight is multiplied by, in shares of the inverse of that; default 1.
+    package var dampeningStrength: Double?
+    /// Whether importances come from the logits' norm instead of the labels; default false.
+    package var labelFree: Bool?
+
+    // masks of methods that train by gradients
+    /// By what the weights that may change are chosen; all may unless given.
+    package var mask: MaskKind?
+    /// Which share of them may change; default 0.5.
+    package var maskRatio: Double?
+
+    // attacks
+    /// Most rows of the forget set that an attack measures, evenly spread; default 512, for prompts 32.
+    package var attackRows: Int?
+    /// What `relearn` trains on; default `forget`.
+    package var relearnOn: RelearnData?
+    /// How many rows it trains on; default 20, at most a quarter of the forget set (64 of benign text).
+    package var relearnRows: Int?
+    /// Its steps; default 50.
+    package var relearnSteps: Int?
+    /// Its learning rate; default 1e-5.
+    package var relearnRate: Double?
+    /// What `quantize` rounds to; default all.
+    package var quantize: [QuantizationFormat]?
+    /// How `prompt` asks; default all that the rows allow.
+    package var attackPrompts: [PromptVariant]?
+    /// How many samples it draws of each way beside the greedy answer; default 4.
+    package var samples: Int?
+    /// The temperature that they are drawn at; default 1.
+    package var attackTemperature: Double?
+    /// The ROUGE-L recall from which on a row leaks; default 0.8.
+    package var leakThreshold: Double?
+    /// Virtual tokens of the soft prompt; default 16.
+    package var softTokens: Int?
+    /// Its steps; default 100.
+    package var softSteps: Int?
+
     /// No parameters: all defaults.
     package init() {}
 
@@ -202,6 +270,30 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case systemPrompt = "system_prompt"
         case promptPrefix = "prompt_prefix"
         case promptSuffix = "prompt_suffix"
+        case density
+        case layerScale = "layer_scale"
+        case scaleGrid = "scale_grid"
+        case units, attribution, fraction, mode, factor
+        case attributionSteps = "attribution_steps"
+        case attributionRows = "attribution_rows"
+        case retainWeight = "retain_weight"
+        case targetDrop = "target_drop"
+        case dampeningRatio = "ratio"
+        case dampeningStrength = "strength"
+        case labelFree = "label_free"
+        case mask
+        case maskRatio = "mask_ratio"
+        case quantize, samples
+        case attackPrompts = "attack_prompts"
+        case attackRows = "attack_rows"
+        case relearnOn = "relearn_on"
+        case relearnRows = "relearn_rows"
+        case relearnSteps = "relearn_steps"
+        case relearnRate = "relearn_rate"
+        case attackTemperature = "attack_temperature"
+        case leakThreshold = "leak_threshold"
+        case softTokens = "soft_tokens"
+        case softSteps = "soft_steps"
     }
 
     /// The layout of prompts; `nil` is the plain one.
@@ -211,8 +303,19 @@ package struct JobParameters: Codable, Hashable, Sendable {
             prefix: promptPrefix, suffix: promptSuffix)
     }
 
+    /// What attacks read.
+    private static let attackNames: Set<String> = [
+        "attack_rows", "relearn_on", "relearn_rows", "relearn_steps", "relearn_rate", "quantize",
+        "attack_prompts",
+        "samples", "attack_temperature", "leak_threshold", "soft_tokens", "soft_steps",
+    ]
+
     /// The names of the parameters that `kind` reads.
     package static func names(for kind: JobKind) -> Set<String> {
+        kind.unlearns ? ownNames(of: kind).union(attackNames) : ownNames(of: kind)
+    }
+
+    private static func ownNames(of kind: JobKind) -> Set<String> {
         let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
         let evaluation = layout.union([
             "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
@@ -224,7 +327,9 @@ package struct JobParameters: Codable, Hashable, Sendable {
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
             "checkpoint_steps", "checkpoint_seconds",
         ])
-        let forgetting = training.union(["alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho"])
+        let forgetting = training.union([
+            "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",
+        ])
         let weighted = forgetting.union(["gamma"])
         switch kind {
         case .ascent: return forgetting
@@ -241,8 +346,18 @@ package struct JobParameters: Codable, Hashable, Sendable {
         case .finetune: return training
         case .retrain: return training.union(["from", "fresh"])
         case .exact: return evaluation
-        case .taskVector: return evaluation.union(["finetuned", "base", "scale", "transfer"])
+        case .taskVector:
+            return evaluation.union([
+                "finetuned", "base", "scale", "transfer", "density", "layer_scale", "scale_grid",
+            ])
+        case .ablate:
+            return evaluation.union([
+                "units", "attribution", "attribution_steps", "attribution_rows", "retain_weight", "fraction",
+                "count", "target_drop", "mode", "factor",
+            ])
+        case .dampen: return evaluation.union(["ratio", "strength", "label_free"])
         case .evaluate: return evaluation
+        case .attack: return evaluation.union(attackNames)
         case .import: return ["transfer", "skip_other_weights"]
         case .create: return ["transfer"]
         case .export: return ["transfer", "adapter"]

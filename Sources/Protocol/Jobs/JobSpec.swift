@@ -22,6 +22,8 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var gate: String?
     /// Why something is to be forgotten: chooses the gate where none is given.
     package var need: Need?
+    /// What is tried to bring back what was forgotten: on the result, or by `attack` on the version named.
+    package var attacks: [AttackKind]?
     /// Whether to measure before and after; `nil` means yes where a forget or retain set is given.
     package var evaluate: Bool?
     /// The seed of data order and random numbers.
@@ -58,6 +60,9 @@ package struct JobSpec: Codable, Hashable, Sendable {
         if holdout != nil { given.insert(.holdout) }
         if utility?.isEmpty == false { given.insert(.utility) }
         if reference != nil { given.insert(.reference) }
+        for attack in attacks ?? [] {
+            if let data = GateData(rawValue: attack.rawValue) { given.insert(data) }
+        }
         return given
     }
 

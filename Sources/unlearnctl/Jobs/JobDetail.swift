@@ -17,6 +17,7 @@ enum JobDetail {
         if let evaluation = job.evaluation {
             text += "\n" + JobText.figures(evaluation, kind: job.kind, output)
         }
+        text += AttackText.text(job, output)
         if let gate = job.gate { text += "\n" + JobText.verdict(gate, output) }
         for warning in job.warnings { text += "\nwarning: \(Text.safe(warning))\n" }
         if let error = job.error {

@@ -19,6 +19,8 @@ struct GradientOptions: ParsableArguments {
 
     @OptionGroup(title: "Holding") var holding: HoldingOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Mask") var mask: MaskOptions
+    @OptionGroup(title: "Attack") var attack: AttackOptions
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
 
     /// A specification's maker for one method.
@@ -29,6 +31,8 @@ struct GradientOptions: ParsableArguments {
             training.apply(to: &parameters)
             evaluation.apply(to: &parameters)
             holding.apply(to: &parameters)
+            mask.apply(to: &parameters)
+            attack.apply(to: &parameters)
             if let gamma { parameters.gamma = gamma }
             if let alpha { parameters.alpha = alpha }
             apply(&parameters)

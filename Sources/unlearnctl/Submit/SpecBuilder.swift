@@ -12,6 +12,8 @@ struct SpecBuilder {
     var adapter: String?
     /// A file of refusals, one a line.
     var refusals: String?
+    /// Attacks that the command itself names.
+    var attacks: [AttackKind] = []
     /// The method's own options.
     let apply: (inout JobParameters) -> Void
 
@@ -26,6 +28,7 @@ struct SpecBuilder {
         if let reference = common.reference { spec.reference = reference }
         if let gate = common.gate { spec.gate = gate }
         if let need = common.need { spec.need = need }
+        if !(attacks + common.attack).isEmpty { spec.attacks = attacks + common.attack }
         if common.noEvaluate { spec.evaluate = false }
         if let seed = common.seed { spec.seed = seed }
         if let priority = common.priority { spec.priority = priority }
@@ -181,12 +184,19 @@ struct SpecBuilder {
                 throw missing("where to begin", "--from MODEL@vN, or --fresh to begin anew")
             }
         case .exact: if !hasForget { throw missing("what to forget", "--forget FILE") }
+        case .dampen:
+            if !hasForget { throw missing("what to forget", "--forget FILE") }
+            if !hasRetain { throw missing("what to keep", "--retain FILE") }
+        case .ablate:
+            if !hasForget { throw missing("what to forget", "--forget FILE") }
         case .finetune:
             if !hasRetain, !hasForget { throw missing("the data to learn", "--data FILE") }
         case .taskVector:
             if spec.parameters?.finetuned == nil, adapter == nil {
                 throw missing("the fine-tuned version", "--finetuned MODEL[@vN], or --adapter DIR")
             }
+        case .attack:
+            if !hasForget { throw missing("what was forgotten", "--forget FILE") }
         case .evaluate:
             if !hasForget, !hasRetain, !hasOther, spec.utility?.isEmpty != false {
                 throw missing("the data to measure on", "--forget, --retain, --holdout or --utility FILE")

@@ -17,7 +17,8 @@ struct Submit: ParsableCommand {
             SubmitIdk.self, SubmitAltPo.self,
             SubmitUpdate.self, SubmitUndial.self, SubmitWga.self, SubmitSatImp.self, SubmitCeu.self,
             SubmitPdu.self, SubmitRmu.self,
-            SubmitExact.self, SubmitRetrain.self, SubmitTaskVector.self, SubmitFinetune.self,
-            SubmitEvaluate.self,
+            SubmitExact.self, SubmitRetrain.self, SubmitTaskVector.self, SubmitAblate.self,
+            SubmitDampen.self, SubmitFinetune.self,
+            SubmitEvaluate.self, SubmitAttack.self,
         ])
 }

@@ -20,6 +20,8 @@ struct SubmitAscent: SubmitCommand {
     @OptionGroup(title: "Job") var common: SubmitOptions
     @OptionGroup(title: "Holding") var holding: HoldingOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Mask") var maskOptions: MaskOptions
+    @OptionGroup(title: "Attack") var attackOptions: AttackOptions
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
 
     @Option(
@@ -34,6 +36,8 @@ struct SubmitAscent: SubmitCommand {
         SpecBuilder(kind: .ascent, common: common) { parameters in
             training.apply(to: &parameters)
             evaluation.apply(to: &parameters)
+            attackOptions.apply(to: &parameters)
+            maskOptions.apply(to: &parameters)
             if let alpha { parameters.alpha = alpha }
             holding.apply(to: &parameters)
         }

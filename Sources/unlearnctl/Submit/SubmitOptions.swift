@@ -68,6 +68,12 @@ struct SubmitOptions: ParsableArguments {
             valueName: "parameter=values"), transform: Arguments.axis)
     var sweep: [SweepAxis] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Try to bring back what was forgotten: relearn, quantize, prompt or probe. May be repeated.",
+            valueName: "attack"))
+    var attack: [AttackKind] = []
+
     @Flag(name: .customLong("no-evaluate"), help: "Do not measure before and after.")
     var noEvaluate = false
 

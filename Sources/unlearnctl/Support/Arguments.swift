@@ -129,3 +129,11 @@ extension Schedule: ExpressibleByArgument {}
 extension AnswerForm: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension AccuracyUnit: ExpressibleByArgument {}
+extension AblationUnits: ExpressibleByArgument {}
+extension AttributionMethod: ExpressibleByArgument {}
+extension AblationMode: ExpressibleByArgument {}
+extension MaskKind: ExpressibleByArgument {}
+extension AttackKind: ExpressibleByArgument {}
+extension RelearnData: ExpressibleByArgument {}
+extension QuantizationFormat: ExpressibleByArgument {}
+extension PromptVariant: ExpressibleByArgument {}

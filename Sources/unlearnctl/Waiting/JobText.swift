@@ -10,6 +10,7 @@ enum JobText {
         if let evaluation = job.evaluation, evaluation.after != nil || evaluation.before != nil {
             text += "\n" + figures(evaluation, kind: job.kind, output)
         }
+        text += AttackText.text(job, output)
         if let gate = job.gate { text += "\n" + verdict(gate, output) }
         text += "\n" + consequence(job) + "\n"
         return text
@@ -122,7 +123,11 @@ enum JobText {
                 ? "Nothing changed: \(model) is as it was." : "The job gave no result."
         }
         guard let version = job.version else {
-            return job.kind == .evaluate ? "Nothing was changed: the version was measured." : "Done."
+            switch job.kind {
+            case .evaluate: return "Nothing was changed: the version was measured."
+            case .attack: return "Nothing was changed: a copy was attacked in memory."
+            default: return "Done."
+            }
         }
         if job.headMoved == true {
             let before = job.base.map { "; \($0) stays: unlearnctl rollback \(model) --to \($0)" } ?? ""

@@ -15,7 +15,7 @@ struct TaskVectorJob {
     func run() throws -> WorkerResult {
         let target = try context.reader(context.order.base, "target")
         let adapter = try adapter()
-        let edit = try edit(target, adapter)
+        var vector = try adapter == nil ? vector(target) : nil
 
         var measurement: Measurement?
         var sets = Evaluator.Sets()
@@ -26,11 +26,23 @@ struct TaskVectorJob {
             measurement = Measurement(context, rows)
         }
         try context.snapshot(target)
+        if let density = context.parameters.density {
+            let phase = context.phase("trim", unit: "bytes")
+            try vector?.trim(to: density, of: target, threads: context.threads) {
+                try phase.update($0, of: $1)
+            }
+        }
+        var trials: [ScaleTrial] = []
         if measurement != nil {
             let (model, _) = try files.model(try files.configuration(), context)
             try measurement?.before(model, sets)
+            if let grid = context.parameters.scaleGrid, var searched = vector {
+                trials = try search(grid, &searched, files, model, &measurement, sets)
+                vector = searched
+            }
         }
 
+        let edit = try edit(target, adapter, vector)
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: target, threads: min(context.threads, Self.mostThreads),
@@ -42,6 +54,11 @@ struct TaskVectorJob {
             noOp: adapter == nil
                 ? "the fine-tuned version and its base are the same, or the scale is 0"
                 : "the adapter is zero, or too small for the stored type, or the scale is 0")
+        if !trials.isEmpty, var figures = result.result?.objectValue {
+            figures["scale"] = .number(vector?.scale ?? 1)
+            figures["trials"] = try JSONValue(encoding: trials)
+            result.result = .object(figures)
+        }
 
         if measurement != nil {
             let written = VersionFiles(
@@ -73,19 +90,57 @@ struct TaskVectorJob {
         return try LowRankAdapter(configuration: configuration, weights: weights)
     }
 
-    private func edit(_ target: CheckpointReader, _ adapter: LowRankAdapter?) throws
-        -> @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool
-    {
-        let scale = context.parameters.scale ?? 1
-        if let adapter {
-            let edit = try AdapterVector(target: target.manifest, adapter: adapter, scale: scale)
-            return { try edit.edit($0, $1) }
-        }
+    /// The direction of a fine-tuning, whole.
+    private func vector(_ target: CheckpointReader) throws -> TaskVector {
         let finetuned = try context.reader(context.order.finetuned, "fine-tuned")
         let isOwnBase = context.order.other.map { $0.manifest == target.manifestID } ?? true
         let origin = isOwnBase ? nil : try context.reader(context.order.other, "base")
-        let edit = try TaskVector(target: target.manifest, finetuned: finetuned, base: origin, scale: scale)
+        return try TaskVector(
+            target: target.manifest, finetuned: finetuned, base: origin, scale: context.parameters.scale ?? 1,
+            layers: context.parameters.layerScale.flatMap { LayerScales($0) })
+    }
+
+    private func edit(_ target: CheckpointReader, _ adapter: LowRankAdapter?, _ vector: TaskVector?) throws
+        -> @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool
+    {
+        if let vector { return { try vector.edit($0, $1) } }
+        guard let adapter else { throw JobFailure(.internal, "the order names no direction") }
+        let edit = try AdapterVector(
+            target: target.manifest, adapter: adapter, scale: context.parameters.scale ?? 1)
         return { try edit.edit($0, $1) }
+    }
+
+    /// Tries the scales in memory, smallest first, until one meets the gate, and sets it.
+    ///
+    /// Where none does, the one that meets most of the gate's conditions is set, of equals the smallest: the job's
+    /// own gate then refuses the result, which stays as a candidate.
+    private func search(
+        _ grid: [Double], _ vector: inout TaskVector, _ files: VersionFiles, _ model: Transformer,
+        _ measurement: inout Measurement?, _ sets: Evaluator.Sets
+    ) throws -> [ScaleTrial] {
+        guard let gate = try context.spec.gate.map({ try Gate.parse($0) }) else {
+            throw JobFailure(.badInput, "a search of the scale has no gate", hint: "add --gate")
+        }
+        // Conditions may be relative to it.
+        try measurement?.measureReference()
+        let phase = context.phase("search", unit: "trials")
+        var trials: [ScaleTrial] = []
+        for scale in grid {
+            vector.scale = scale
+            let edit = vector
+            _ = try files.load(into: model, editing: { _ = try edit.edit($0, from: $1, $2) }, context)
+            guard let (figures, verdict) = try measurement?.judge(gate, model, sets) else { break }
+            let trial = ScaleTrial(
+                scale: scale, passed: verdict.passed, met: verdict.conditions.count(where: \.passed),
+                figures: figures)
+            trials.append(trial)
+            try phase.update(trials.count, of: grid.count, figures: ["scale": scale])
+            context.log("scale \(scale): \(trial.met) of \(verdict.conditions.count) conditions met")
+            if verdict.passed { return trials }
+        }
+        let best = trials.max { ($0.met, $1.scale) < ($1.met, $0.scale) }
+        vector.scale = best?.scale ?? vector.scale
+        return trials
     }
 }
 

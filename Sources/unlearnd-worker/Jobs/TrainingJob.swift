@@ -112,6 +112,20 @@ struct TrainingJob {
         return result
     }
 
+    /// The weights that may change, where the order lets the gradients choose them.
+    private func mask(_ model: Transformer) throws -> WeightMask? {
+        let parameters = context.parameters
+        guard let kind = parameters.mask, let forget = sets.forget else { return nil }
+        let phase = context.phase("mask", unit: "batches")
+        let mask = try WeightMask.choose(
+            kind, model, forget: forget, retain: sets.retain, ratio: parameters.maskRatio ?? 0.5,
+            batchSize: parameters.batchSize ?? 4
+        ) { try phase.update($0, of: $1) }
+        context.log(
+            "\(kind.rawValue) mask: \(mask.count) of \(model.table.parameterCount) weights may change")
+        return mask
+    }
+
     /// Gradients and moments live only as long as this runs.
     private func train(
         _ model: Transformer, _ data: TrainingData, _ objective: any Objective,
@@ -121,7 +135,9 @@ struct TrainingJob {
         let preparation = context.phase("prepare", unit: "rows")
         let phase = context.phase(Phase.training, unit: "steps")
         let total = settings.epochs * data.stepsPerEpoch
-        let trainer = try Trainer(model, data: data, objective: objective, settings: settings) {
+        let trainer = try Trainer(
+            model, data: data, objective: objective, settings: settings, mask: mask(model)
+        ) {
             try preparation.update($0, of: $1)
         }
         let state = try checkpoints.restore(saved, trainer)

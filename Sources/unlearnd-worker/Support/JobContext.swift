@@ -154,7 +154,7 @@ final class JobContext {
 
     private var usesMatrices: Bool {
         switch spec.kind {
-        case .evaluate, .generate: true
+        case .ablate, .dampen, .evaluate, .attack, .generate: true
         case .taskVector: wantsEvaluation
         default: spec.kind.trains || spec.kind == .exact
         }
@@ -185,7 +185,9 @@ final class JobContext {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
         for key in ["note", "labels", "key", "priority", "after", "at", "hold", "sweep"] { spec[key] = nil }
         if var parameters = spec["parameters"]?.objectValue {
-            for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] { parameters[key] = nil }
+            for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] {
+                parameters[key] = nil
+            }
             spec["parameters"] = .object(parameters)
         }
         var inputs = JSONObject()

@@ -13,23 +13,37 @@ struct Measurement {
     /// The base's; inner `nil` when it has none that can be read, outer before it was looked for.
     private var tokenizer: Tokenizer??
     private var measured: [Role: [MeasuredSet]] = [:]
+    private var attacks: AttackSuite
 
     init(_ context: JobContext, _ rows: RowSets) {
         self.context = context
         self.rows = rows
+        attacks = AttackSuite(context, rows)
     }
 
     private enum Role: String, CaseIterable {
         case before, after, reference
+        /// Of a result that may not be kept: it is returned and not reported.
+        case trial
+    }
+
+    /// What `gate` says of a model that an edit would make; the reference, if there is one, was measured before.
+    mutating func judge(_ gate: Gate, _ model: Transformer, _ sets: Evaluator.Sets) throws -> (
+        figures: EvaluationFigures, verdict: GateVerdict
+    ) {
+        var figures = try figures(model, sets, .trial)
+        figures.compare(measured[.trial] ?? [], with: measured[.reference], metrics: rows.metrics)
+        return (figures, gate.judge(before: report.before, after: figures, reference: report.reference))
     }
 
     /// Measures the base.
     mutating func before(_ model: Transformer, _ sets: Evaluator.Sets) throws {
         report.before = try figures(model, sets, .before)
         try ask(model, sets, .before)
+        try attacks.attack(.before, model, sets)
     }
 
-    /// Measures the result.
+    /// Measures the result, and attacks it: the weights of `model` are as before when it returns.
     /// - Throws: `JobFailure` with `diverged` when an edit left a model whose output is not a number: such a version
     ///   is not kept. A job that only measures reports it.
     mutating func after(_ model: Transformer, _ sets: Evaluator.Sets) throws {
@@ -46,30 +60,38 @@ struct Measurement {
                 .diverged, "the edited model's loss on the \(name) set is not a number",
                 hint: "edit less: lower --learning-rate, --epochs or --scale")
         }
+        try attacks.attack(.result, model, sets)
     }
 
-    /// Measures the reference by its own tokenizer, if the order has one, and completes the report: figures that
-    /// compare versions, limits, and the rows' scores.
+    /// Measures the reference by its own tokenizer, if the order has one, attacks it likewise, and completes the report:
+    /// figures that compare versions, limits, and the rows' scores.
     mutating func reference() throws {
         defer { samples.add(to: context.evidence) }
-        if context.order.reference != nil {
-            let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
-            let configuration = try files.configuration()
-            let sets = try rows.examples(files, configuration, context.parameters)
-            let (model, _) = try files.model(configuration, context)
-            report.reference = try figures(model, sets, .reference)
-            try ask(model, sets, .reference, files)
-        }
+        try measureReference()
         let goal = measured[.reference]
         report.before?.compare(measured[.before] ?? [], with: goal, metrics: rows.metrics)
         report.after?.compare(measured[.after] ?? [], with: goal, metrics: rows.metrics)
         report.reference?.compare(goal ?? [], with: goal, metrics: rows.metrics)
+        report.attacks = try attacks.report(before: report.before)
+        report.after?.attacks = report.attacks?.figures ?? [:]
         report.limits = EvaluationLimits.sentences(report, of: context.spec)
-        for role in Role.allCases {
+        for role in Role.allCases where role != .trial {
             for set in measured[role] ?? [] {
                 context.evidence.add(.rows, ["sets": .array([set.evidence(role: role.rawValue)])])
             }
         }
+    }
+
+    /// Measures and attacks the reference unless that was done.
+    mutating func measureReference() throws {
+        guard context.order.reference != nil, report.reference == nil else { return }
+        let files = VersionFiles(reader: try context.reader(context.order.reference, "reference"))
+        let configuration = try files.configuration()
+        let sets = try rows.examples(files, configuration, context.parameters)
+        let (model, _) = try files.model(configuration, context)
+        report.reference = try figures(model, sets, .reference)
+        try ask(model, sets, .reference, files)
+        try attacks.attack(.reference, model, sets)
     }
 
     /// Lets the version answer a few rows; by the base's tokenizer, which an edit leaves as it is, unless `files` says
@@ -100,7 +122,7 @@ struct Measurement {
         self.measured[role] = measured
         let figures = EvaluationFigures(
             measured, accuracy: context.parameters.accuracy ?? .token, metrics: rows.metrics)
-        try context.send(.evaluation(role: role.rawValue, figures: figures))
+        if role != .trial { try context.send(.evaluation(role: role.rawValue, figures: figures)) }
         return figures
     }
 }

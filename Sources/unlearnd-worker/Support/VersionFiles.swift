@@ -48,10 +48,12 @@ struct VersionFiles {
         return (model, try load(into: model, context))
     }
 
-    /// Loads the weights over those of a model of the same shape.
-    func load(into model: Transformer, _ context: JobContext) throws -> ModelLoader.Outcome {
+    /// Loads the weights over those of a model of the same shape, as an edit would leave them if one is given.
+    func load(into model: Transformer, editing edit: ModelLoader.Edit? = nil, _ context: JobContext) throws
+        -> ModelLoader.Outcome
+    {
         let phase = context.phase("load", unit: "bytes")
-        return try ModelLoader.load(reader, into: model) { try phase.update($0, of: $1) }
+        return try ModelLoader.load(reader, into: model, editing: edit) { try phase.update($0, of: $1) }
     }
 
     /// The name that config.json gives the architecture; none is invented.

@@ -129,8 +129,22 @@ struct JobEstimator {
         return tokens * 64 * hidden + max(row, min(row * rows, Double(256 << 20)))
     }
 
+    /// What attacks hold: weights and a copy of them; for `relearn` gradients and two moments, for soft prompts
+    /// gradients, with one batch's activations.
+    private var attackingMemory: Int64 {
+        let attacks = spec.attacks ?? []
+        guard !attacks.isEmpty else { return 0 }
+        let weights = 4 * Double(shape?.parameters ?? 0)
+        let (hidden, layers) = (Double(shape?.hidden ?? 0), Double(shape?.layers ?? 0))
+        let perToken = 8 * Double(shape?.vocabulary ?? 0) + layers * (80 * hidden + 48 * Double(length))
+        let copies: Double = attacks.contains(.relearn) ? 5 : attacks.contains(.prompt) ? 3 : 2
+        let bytes = Double(Self.worker) + copies * weights + Double(batch) * Double(length) * perToken
+        return Int64(min(bytes, 1e18))
+    }
+
     private var memory: Int64 {
-        if let predicted { return predicted.memory }
+        let attacked = attackingMemory
+        if let predicted { return max(predicted.memory, attacked) }
         // In floating point: sizes that a client names may be absurd, and must not overflow.
         let weights = 4 * Double(shape?.parameters ?? 0)
         let tokens = Double(batch) * Double(length)
@@ -144,17 +158,27 @@ struct JobEstimator {
             parameters.metrics?.contains(.gradientNorm) == true
             ? weights + Double(length) * (logits + layers * (80 * hidden + 48 * Double(length))) : 0
         let measured = evaluates ? measuring + backward : 0
+        let attacking = Double(attacked)
         let bytes: Double
         switch spec.kind {
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
-            bytes = max(worker + 4 * weights + copies(weights) + activations, measured)
+            bytes = max(worker + 4 * weights + copies(weights) + activations, measured, attacking)
+        case .dampen:
+            // Weights, gradient, two importances.
+            let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
+            bytes = max(worker + 4 * weights + activations, measured, attacking)
+        case .ablate:
+            // Weights and their gradient; what one batch keeps for the way back.
+            let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
+            bytes = max(worker + 2 * weights + activations, worker + chunks, measured, attacking)
         case .evaluate: bytes = measured
+        case .attack: bytes = max(measuring, attacking)
         case .generate: bytes = worker + weights + 8 * logits + generating
         case .create: bytes = worker + chunks + 2 * Double(transferred)
         case .tokenize: bytes = worker
-        case .taskVector: bytes = max(worker + chunks, measured)
+        case .taskVector: bytes = max(worker + chunks, measured, attacking)
         default: bytes = worker + chunks
         }
         return Int64(min(bytes, 1e18))

@@ -21,6 +21,8 @@ enum SpecRules {
         try checkData(spec)
         try checkNames(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
+        try checkEdits(spec)
+        try checkAttacks(spec)
         try checkGate(spec)
     }
 
@@ -74,7 +76,9 @@ enum SpecRules {
         let reads: Set<String> =
             kind.editsVersion
             ? ["forget", "retain", "holdout", "utility", "reference", "gate", "evaluate"]
-            : kind == .evaluate ? ["forget", "retain", "holdout", "utility", "reference"] : []
+            : kind == .evaluate
+                ? ["forget", "retain", "holdout", "utility", "reference"]
+                : kind == .attack ? ["forget", "retain", "reference"] : []
         let given: [(String, Bool)] = [
             ("forget", spec.forget != nil), ("retain", spec.retain != nil), ("holdout", spec.holdout != nil),
             ("utility", spec.utility != nil), ("reference", spec.reference != nil),
@@ -107,6 +111,16 @@ enum SpecRules {
         case .exact:
             guard spec.forget != nil else {
                 throw fault("forget", "exact needs a forget set", "give --forget FILE")
+            }
+        case .dampen:
+            guard spec.forget != nil, spec.retain != nil else {
+                throw fault(
+                    spec.forget == nil ? "forget" : "retain", "dampen compares a forget and a retain set",
+                    "give --forget FILE and --retain FILE")
+            }
+        case .ablate:
+            guard spec.forget != nil else {
+                throw fault("forget", "ablate needs a forget set", "give --forget FILE")
             }
         case .finetune:
             guard spec.retain != nil || spec.forget != nil else {
@@ -188,7 +202,7 @@ enum SpecRules {
         try range("batch_size", parameters.batchSize, 1...65_536)
         try range("max_length", parameters.maxLength, 2...(1 << 20))
         try range("top_k", parameters.topK, 1...(1 << 24))
-        try range("count", parameters.count, 1...4096)
+        try range("count", parameters.count, kind == .generate ? 1...4096 : 1...10_000_000)
         try check("temperature", parameters.temperature, "a number from 0 to 1000") {
             (0...1000).contains($0)
         }

@@ -4,6 +4,7 @@ import CKernels
 import Checkpoints
 import Engine
 import Foundation
+import Protocol
 import Testing
 
 /// Task vectors against PyTorch, and what they refuse.
@@ -134,5 +135,82 @@ struct TaskVectorTests {
         let narrow = try versions.version([.init(name: "w", dtype: "F8_E4M3", shape: [2], bytes: [1, 2])])
         let type = try refusal([.init(name: "w", dtype: "F8_E4M3", shape: [2], bytes: [1, 2])], of: narrow)
         #expect(type?.code == .unsupportedModel && type?.message.contains("F8_E4M3") == true)
+    }
+
+    private func trimFixture(_ name: String) throws -> [UInt8] {
+        let folder = try #require(Bundle.module.resourceURL).appending(path: "Fixtures/trim")
+        return Array(try Data(contentsOf: folder.appending(path: name + ".safetensors")))
+    }
+
+    @Test(arguments: [Int32(CK_LEVEL_SCALAR), Int32(CK_LEVEL_AVX2)])
+    func `the largest elements of a direction are subtracted, equals by index, as NumPy says`(level: Int32)
+        throws
+    {
+        guard level <= ck_best_level() else {
+            print("skipped: this processor lacks kernel level \(level)")
+            return
+        }
+        let versions = try TestVersions()
+        let target = try versions.version(safetensors: trimFixture("target"))
+        let expected = try versions.version(safetensors: trimFixture("result"))
+        let scales = try #require(LayerScales("0=1,1=0.5,2-=1"))
+        var edit = try TaskVector(
+            target: target.manifest, finetuned: versions.version(safetensors: trimFixture("finetuned")),
+            base: versions.version(safetensors: trimFixture("base")), scale: 0.7, layers: scales, level: level
+        )
+        try edit.trim(to: 0.3, of: target, threads: 2)
+        let trimmed = edit
+        let made = try CheckpointRewriter.rewrite(
+            base: target, parent: nil, transform: { try trimmed.edit($0, $1) })
+        let result = try versions.version(made)
+        for tensor in target.manifest.tensors {
+            #expect(
+                try result.readTensor(tensor.name) == expected.readTensor(tensor.name), "\(tensor.name)")
+        }
+    }
+
+    @Test func `trimming large tensors keeps exactly as many elements as it should`() throws {
+        let versions = try TestVersions()
+        let count = 5 << 20 | 3
+        // Magnitudes of 97 steps: the cut falls among equals, in a later piece.
+        let target = try versions.version([.f32("w", [Float](repeating: 1, count: count))])
+        let finetuned = try versions.version([
+            .f32("w", (0..<count).map { 1 + Float($0 % 97) * ($0 % 2 == 0 ? 1 : -1) })
+        ])
+        var edit = try TaskVector(
+            target: target.manifest, finetuned: finetuned, base: nil, scale: 1)
+        try edit.trim(to: 0.505, of: target, threads: 2)
+        let trimmed = edit
+        let made = try CheckpointRewriter.rewrite(
+            base: target, parent: nil, transform: { try trimmed.edit($0, $1) })
+        let bytes = try versions.version(made).readTensor("w")
+        let changed = bytes.withUnsafeBytes { raw in
+            (0..<count).filter { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) != 1 }
+        }
+        let kept = Int(0.505 * Double(count))
+        #expect(changed.count == kept)
+        let least = changed.map { $0 % 97 }.min() ?? -1
+        let missing = (0..<count).filter { $0 % 97 >= least }.count - kept
+        // Of the least, the last ones are missing.
+        #expect(
+            missing > 0
+                && changed.filter { $0 % 97 == least }.count == (0..<count).filter { $0 % 97 == least }.count
+                    - missing
+        )
+        let last = try #require(changed.last { $0 % 97 == least })
+        #expect((0...last).filter { $0 % 97 == least }.count == changed.filter { $0 % 97 == least }.count)
+    }
+
+    @Test func `layers are read from names, and their factors from text`() throws {
+        let scales = try #require(LayerScales("0-3=0.5,4-=2,7=0"))
+        let factors = [
+            "model.layers.3.mlp.up_proj.weight": 0.5, "transformer.h.4.ln_1.bias": 2.0, "h.7.attn.bias": 0.0,
+            "model.layers.0.block_sparse_moe.experts.7.w1.weight": 0.5, "model.embed_tokens.weight": 1.0,
+        ]
+        for (name, factor) in factors { #expect(scales.factor(ofTensor: name) == factor, "\(name)") }
+        #expect(scales.description == "0-3=0.5,4-=2.0,7=0.0")
+        for bad in ["", "1", "1=", "=1", "3-1=1", "a=1", "1=nan", "1-2-3=1", "1=1,", "-1=1"] {
+            #expect(LayerScales(bad) == nil, "\(bad)")
+        }
     }
 }
