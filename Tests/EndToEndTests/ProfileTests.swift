@@ -49,7 +49,7 @@ struct ProfileTests {
             let values = shares.members.compactMap(\.value.doubleValue)
             #expect(values.allSatisfy { $0 >= 0 } && abs(values.reduce(0, +) - 1) < 1e-6)
             #expect((shares["gemm"]?.doubleValue ?? 0) > 0 && (shares["loss"]?.doubleValue ?? 0) > 0)
-            #expect((shares["optimizer"]?.doubleValue ?? 0) > 0 == (phase == "edit"))
+            #expect(((shares["optimizer"]?.doubleValue ?? 0) > 0) == (phase == "edit"))
             #expect((phases[phase]?["gemm_gflops"]?.doubleValue ?? 0) > 0)
         }
         let job = try #require(profiled["id"]?.integerValue)
