@@ -164,7 +164,7 @@ struct BenchmarkPresetTests {
             (base + ["--preset", "tofu", "--preset-data", tofu, "--split", "hide"], 64, "forget01"),
             (base + ["--split", "forget10", "--forget", "\(tofu)/retain90.json"], 64, "preset"),
             (base + ["--preset", "muse", "--preset-data", tofu], 65, "privleak"),
-            (base + ["--metrics", "rogue", "--forget", "\(tofu)/retain90.json"], 64, "did you mean rouge"),
+            (base + ["--metrics", "roug", "--forget", "\(tofu)/retain90.json"], 64, "did you mean rouge"),
             (base + ["--utility", "forget=\(tofu)/retain90.json"], 64, "utility"),
             (
                 ["submit", "ascent", "--model", "full", "--forget", "\(tofu)/retain90.json", "--alpha", "1"]

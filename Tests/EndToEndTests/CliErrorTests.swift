@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func `lists the methods when one is unknown`() throws {
-        let outcome = try cli.run(["submit", "npo", "--model", "m"])
+        let outcome = try cli.run(["submit", "unlearn", "--model", "m"])
         #expect(outcome.status == ExitCode.usage.rawValue)
         for method in ["ascent", "task-vector", "finetune", "evaluate"] {
             #expect(outcome.stderr.contains(method))

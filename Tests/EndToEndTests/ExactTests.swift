@@ -128,8 +128,8 @@ struct ExactTests {
         let never = try world.run(
             "submit", "exact", "--model", "seen", "--forget", world.path("third.jsonl"), "--wait")
         #expect(never.status == 65 && never.stderr.contains("never saw"), "\(never.stderr)")
-        #expect(try world.run("model", "export", "seen", world.path("out")).status == 0)
-        #expect(try world.run("model", "import", "foreign", world.path("out")).status == 0)
+        #expect(try world.run("model", "export", "seen", world.path("exported")).status == 0)
+        #expect(try world.run("model", "import", "foreign", world.path("exported")).status == 0)
         let foreign = try world.run(
             "submit", "exact", "--model", "foreign", "--forget", world.path("secret.jsonl"), "--wait")
         #expect(

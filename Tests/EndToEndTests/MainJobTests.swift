@@ -108,8 +108,8 @@ struct MainJobTests {
         let job = try submit()
         #expect(job.status == 0, "\(job.stderr)")
         #expect(try job.json["version"] == "v2")
-        _ = try run(daemon, "model", "export", "target@v2", daemon.directory + "/out")
-        let data = try Data(contentsOf: URL(filePath: daemon.directory + "/out/model.safetensors"))
+        _ = try run(daemon, "model", "export", "target@v2", daemon.directory + "/exported")
+        let data = try Data(contentsOf: URL(filePath: daemon.directory + "/exported/model.safetensors"))
         // 1 − 0.5 · 2/1 · B · A
         let expected: [Float] = [-9, -19, -29, -19, -39, -59]
         #expect(Array(data.suffix(24)) == expected.littleEndianBytes)

@@ -44,7 +44,6 @@ struct MemoryTests {
             ("finetune", ["--no-evaluate"]), ("finetune", ["--no-evaluate", "--checkpoint-activations"]),
             ("finetune", ["--no-evaluate", "--lora-rank", "8"]),
             ("finetune", ["--no-evaluate", "--train-layers", "3-5"]),
-            ("ascent", ["--retain-loss", "kl", "--batch-size", "2", "--accumulate", "2"]),
         ] {
             let estimate = try submit(daemon, method, options + ["--dry-run", "--json"]).json
             let output = try submit(daemon, method, options + ["--wait", "--json"])

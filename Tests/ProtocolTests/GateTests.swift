@@ -239,7 +239,7 @@ import Testing
         #expect(try EvaluationMetric.parse("fast,rouge") == EvaluationMetric.fast.union([.rouge]))
         #expect(try EvaluationMetric.parse("all").count == EvaluationMetric.allCases.count)
         #expect {
-            try EvaluationMetric.parse("fast, rogue")
+            try EvaluationMetric.parse("fast, roug")
         } throws: { error in
             "\(error)".contains("did you mean rouge?") && "\(error)".contains("gradient_norm")
         }

@@ -9,7 +9,13 @@ enum ReportText {
         guard job.kind.unlearns || job.kind == .evaluate else { return [] }
         let report = job.evaluation ?? EvaluationReport()
         // Jobs measured by earlier versions have no sentences of their own.
-        var limits = report.limits.isEmpty ? EvaluationLimits.sentences(report, of: job.spec) : report.limits
+        var limits: [String] = []
+        if job.kind.unlearns, job.kind != .exact {
+            limits.append(
+                "Approximate unlearning is no guarantee. It makes a model behave as if it had not learned something; it does not prove that nothing is left. Combine it with restricted access to the weights and with a filter on what the model says."
+            )
+        }
+        limits += report.limits.isEmpty ? EvaluationLimits.sentences(report, of: job.spec) : report.limits
         if job.kind.unlearns {
             if job.gate == nil, job.state == .succeeded {
                 limits.append("No gate was set: nothing was required of the result.")

@@ -172,7 +172,7 @@ import Testing
         let rows = (1...600).map { row($0, Double($0), rouge: $0 == 1 ? 0.5 : nil) }
         let kept = set("retain", rows).evidence(role: "after")
         #expect(kept["lines"]?.arrayValue?.count == 500 && kept["left_out"] == 100)
-        #expect(kept["columns"]?["loss"]?.arrayValue?[1] == 2)
+        #expect(kept["columns"]?["loss"]?.arrayValue?[1].doubleValue == 2)
         #expect(kept["columns"]?["rouge_l"]?.arrayValue?[1] == .null)
         #expect(kept["columns"]?["min_k"] == nil)
         #expect(set("forget", rows).evidence(role: "after")["lines"]?.arrayValue?.count == 600)

@@ -48,7 +48,8 @@ extension UnitRanking {
                 trials.append(PrefixTrial(units: units, accuracy: value))
                 return value
             }
-            let goal = try measured(0) - drop
+            // Accuracies are shares: differences of decimal fractions are not exact in binary.
+            let goal = try measured(0) - drop + 1e-12
             var low = 0
             var high = 1
             while try measured(high) > goal {
