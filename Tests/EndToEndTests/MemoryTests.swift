@@ -42,7 +42,6 @@ struct MemoryTests {
         let daemon = try prepared()
         for (method, options) in [
             ("finetune", ["--no-evaluate"]), ("finetune", ["--no-evaluate", "--checkpoint-activations"]),
-            ("finetune", ["--no-evaluate", "--lora-rank", "8"]),
             ("finetune", ["--no-evaluate", "--train-layers", "3-5"]),
         ] {
             let estimate = try submit(daemon, method, options + ["--dry-run", "--json"]).json
