@@ -47,6 +47,24 @@ import Testing
         }
     }
 
+    @Test func `an evaluation's continuations are what each row's would be alone`() throws {
+        let golden = try GoldenModel("llama-tied")
+        var prompts = prompts(golden, 40)
+        prompts[3] = []
+        let end = Int32(7)
+        var done: [Int] = []
+        let together = try Continuations(golden.load(), ends: [end]).greedy(prompts, maximum: 12) {
+            done.append($0)
+        }
+        #expect(done.reduce(0, +) == 39, "each prompt is counted once")
+        #expect(done.allSatisfy { $0 >= 0 })
+        #expect(together[3].isEmpty)
+        let generator = Generator(try golden.load(threads: 1), ends: [end])
+        for (prompt, tokens) in zip(prompts, together) where !prompt.isEmpty {
+            #expect(try generator.continuation(of: prompt, maximum: 12).tokens == tokens)
+        }
+    }
+
     @Test func `a continuation does not depend on what else is asked for`() throws {
         let golden = try GoldenModel("llama-tied")
         let prompts = prompts(golden, 24)

@@ -54,13 +54,14 @@ package struct Generator {
     /// A continuation is a function of its prompt, its sample's number and the sampler alone, to the bit: what else is
     /// asked for beside it has no influence.
     ///
-    /// - Parameter progress: Called after each step with the number of tokens made so far; throw from it to stop.
+    /// - Parameter progress: Called after each step with the numbers of tokens made and of texts ended so far; throw from it
+    ///   to stop.
     /// - Returns: The continuations in the order of the requests.
     /// - Throws: ``EngineError`` with `.invalidBatch` for an empty prompt, one that fills the context, or ids
     ///   outside the vocabulary; what `progress` throws.
     package func continuations(
         of requests: [Request], maximum: Int, sampler: Sampler = .greedy,
-        progress: (_ tokens: Int) throws -> Void = { _ in }
+        progress: (_ tokens: Int, _ ended: Int) throws -> Void = { _, _ in }
     ) throws -> [Continuation] {
         let context = model.configuration.contextLength
         for request in requests where request.prompt.count >= context {
@@ -78,7 +79,7 @@ package struct Generator {
         var batch = Batch(
             requests, maximum: maximum, sampler: sampler,
             cache: try KeyValueCache(model.configuration, rows: rows, capacity: capacity))
-        while try step(&batch) { try progress(batch.made) }
+        while try step(&batch) { try progress(batch.made, batch.ended) }
         return batch.results
     }
 
@@ -107,6 +108,7 @@ package struct Generator {
         var texts: [Text] = []
         var freeRows: [Int]
         var made = 0
+        var ended = 0
         var results: [Continuation]
 
         init(_ requests: [Request], maximum: Int, sampler: Sampler, cache: KeyValueCache) {
@@ -170,6 +172,7 @@ package struct Generator {
             batch.results[text.request].ending = ending
             batch.results[text.request].end = token
             batch.freeRows.append(text.row)
+            batch.ended += 1
         }
         guard let token = pick(logits, batch.sampler, &text.random) else { return end(.notANumber) }
         batch.made += 1

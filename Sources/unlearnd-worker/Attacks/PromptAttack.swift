@@ -90,7 +90,7 @@ struct PromptAttack {
             let answers = try generator.continuations(
                 of: asked.map { Generator.Request(prompt: $0.0.prompt, sample: $0.1) }, maximum: maximum,
                 sampler: sampler
-            ) { try phase.update($0, of: nil) }
+            ) { made, _ in try phase.update(made, of: nil) }
             for ((question, _), answer) in zip(asked, answers) {
                 // What comes long after the answer's end is not counted for it.
                 let tokens = Array(answer.tokens.prefix(question.answer.count + room))

@@ -31,8 +31,8 @@ struct GenerateJob {
         let phase = context.phase("generate", unit: "tokens")
         let results = try Generator(model, ends: ends).continuations(
             of: requests, maximum: maximum, sampler: sampler
-        ) {
-            try phase.update($0, of: requests.count * maximum)
+        ) { made, _ in
+            try phase.update(made, of: requests.count * maximum)
         }
         if results.contains(where: { $0.ending == .notANumber }) {
             throw JobFailure(

@@ -123,10 +123,23 @@ struct JobEstimator {
         let context = shape.map(\.context).flatMap { $0 > 0 ? Double($0) : nil } ?? 1e6
         let tokens = min(
             context, Double(longest) + Double(layout) + Double(parameters.maxNewTokens ?? 32))
-        let hidden = Double(shape?.hidden ?? 0)
-        let row = tokens * 8 * hidden * Double(shape?.layers ?? 0)
-        let rows = min(16, Double(prompts.count) * Double(parameters.count ?? 1))
-        return tokens * 64 * hidden + max(row, min(row * rows, Double(256 << 20)))
+        return tokens * 64 * Double(shape?.hidden ?? 0)
+            + keysAndValues(tokens, texts: Double(prompts.count) * Double(parameters.count ?? 1))
+    }
+
+    /// Keys and values of texts of so many tokens that are continued together.
+    private func keysAndValues(_ tokens: Double, texts: Double) -> Double {
+        let text = tokens * 8 * Double(shape?.hidden ?? 0) * Double(shape?.layers ?? 0)
+        return max(text, min(text * min(16, texts), Double(256 << 20)))
+    }
+
+    /// The same for measuring what the model says, where that is looked at.
+    private var continuing: Double {
+        let required = spec.gate.flatMap { try? Gate.parse($0) }?.metrics ?? []
+        guard required.union(parameters.metrics ?? []).contains(where: \.generates) else { return 0 }
+        let context = shape.map(\.context).flatMap { $0 > 0 ? Double($0) : nil } ?? 1e6
+        let tokens = min(context, Double(length) + Double(parameters.maxNewTokens ?? 200))
+        return keysAndValues(tokens, texts: datasets.reduce(0) { $0 + Double($1.rows) })
     }
 
     /// What attacks hold: weights and a copy of them; for `relearn` gradients and two moments, for soft prompts
@@ -157,7 +170,7 @@ struct JobEstimator {
         let backward =
             parameters.metrics?.contains(.gradientNorm) == true
             ? weights + Double(length) * (logits + layers * (80 * hidden + 48 * Double(length))) : 0
-        let measured = evaluates ? measuring + backward : 0
+        let measured = evaluates ? measuring + max(backward, continuing) : 0
         let attacking = Double(attacked)
         let bytes: Double
         switch spec.kind {
