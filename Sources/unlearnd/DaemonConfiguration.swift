@@ -21,6 +21,7 @@ struct DaemonConfiguration: Sendable {
         case cancelGraceSeconds = "cancel_grace_seconds"
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
+        case reviewLeaseDays = "review_lease_days"
     }
 
     /// Why a configuration cannot be used.
@@ -97,7 +98,8 @@ struct DaemonConfiguration: Sendable {
             grace: try reader.seconds(.cancelGraceSeconds) ?? 5,
             candidates: CandidateRules(
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
-                days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days))
+                days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
+            reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays)
     }
 
     /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.

@@ -9,8 +9,8 @@ import Testing
     )
         throws
     {
-        let all: [GateData] = [.forget, .retain, .holdout, .reference]
-        for bits in 0..<16 {
+        let all: [GateData] = [.forget, .retain, .holdout, .reference, .relearn, .quantize]
+        for bits in 0..<64 {
             let given = Set(all.enumerated().filter { bits >> $0.offset & 1 == 1 }.map(\.element))
             guard let text = need.gate(given: given) else { continue }
             try Gate.parse(text).check(given: given)

@@ -32,10 +32,31 @@ package enum EvaluationLimits {
             sentences.append(
                 "Model utility was not measured: what was kept is known by the retain set alone.")
         }
+        sentences += earlier(report.earlier ?? [])
         if after.sets["forget"]?[.verbatimRun] == nil {
             sentences.append(
                 "No text was generated: what the model would say of itself, verbatim or nearly, was not looked at."
             )
+        }
+        return sentences
+    }
+
+    /// What cannot be said of earlier requests, and what has to be.
+    private static func earlier(_ requests: [EarlierRequest]) -> [String] {
+        func jobs(_ status: EarlierRequest.Status) -> [String] {
+            requests.filter { $0.status == status }.map { "\($0.job)" }
+        }
+        var sentences: [String] = []
+        let (returned, unknown) = (jobs(.returned), jobs(.notReverifiable))
+        if !returned.isEmpty {
+            sentences.append(
+                "Earlier requests are undone: what these jobs had removed is back: \(returned.joined(separator: ", "))."
+            )
+        }
+        if !unknown.isEmpty {
+            sentences.append(
+                "Earlier requests that are not re-verifiable, because their lease ended or their set was purged: jobs "
+                    + "\(unknown.joined(separator: ", ")). Nothing is said about them.")
         }
         return sentences
     }

@@ -13,6 +13,9 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
     /// What attacks brought back from the result; absent where none was made.
     package var attacks: AttackReport?
 
+    /// Earlier requests on the model, oldest first, measured again on base and result; absent where there are none.
+    package var earlier: [EarlierRequest]?
+
     /// No figures yet.
     package init(
         before: EvaluationFigures? = nil, after: EvaluationFigures? = nil, reference: EvaluationFigures? = nil
@@ -29,6 +32,7 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
         try container.encode(reference, forKey: .reference)
         try container.encode(limits, forKey: .limits)
         try container.encodeIfPresent(attacks, forKey: .attacks)
+        try container.encodeIfPresent(earlier, forKey: .earlier)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -37,8 +41,9 @@ package struct EvaluationReport: Codable, Hashable, Sendable {
         after = try container.decodeIfPresent(EvaluationFigures.self, forKey: .after)
         reference = try container.decodeIfPresent(EvaluationFigures.self, forKey: .reference)
         attacks = try container.decodeIfPresent(AttackReport.self, forKey: .attacks)
+        earlier = try container.decodeIfPresent([EarlierRequest].self, forKey: .earlier)
         limits = try container.decodeIfPresent([String].self, forKey: .limits) ?? []
     }
 
-    enum CodingKeys: String, CodingKey { case before, after, reference, limits, attacks }
+    enum CodingKeys: String, CodingKey { case before, after, reference, limits, attacks, earlier }
 }

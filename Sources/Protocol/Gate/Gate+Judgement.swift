@@ -7,11 +7,16 @@ extension Gate {
     ///   - before: The base version's figures; utility needs them.
     ///   - after: The result's figures. A figure that is `null` fails its condition, for the reason it gives.
     ///   - reference: The figures of a version that never saw the forgotten data; `~` needs them.
+    ///   - earlier: Earlier requests on the model with what was measured on them again.
     package func judge(
-        before: EvaluationFigures?, after: EvaluationFigures, reference: EvaluationFigures? = nil
+        before: EvaluationFigures?, after: EvaluationFigures, reference: EvaluationFigures? = nil,
+        earlier: [EarlierRequest] = []
     ) -> GateVerdict {
         GateVerdict(
-            conditions: conditions.map { $0.judge(before: before, after: after, reference: reference) })
+            conditions: conditions.map { condition in
+                if case .earlier(let rule) = condition { return condition.judge(rule, earlier) }
+                return condition.judge(before: before, after: after, reference: reference)
+            })
     }
 }
 
@@ -23,6 +28,7 @@ extension GateCondition {
         switch self {
         case .forgetQuality(let label): return judgeForgetQuality(label, after)
         case .privacyLeakage(let label): return judgePrivacy(label, after)
+        case .earlier(let rule): return judge(rule, [])
         case .atMost(let figure, let bound):
             guard let value = figure.value(in: after, before: before) else {
                 return unmeasured(figure, before, after)
@@ -57,6 +63,35 @@ extension GateCondition {
                     + "\(text(abs(value - goal) - distance)) too far",
                 value > goal ? GateAdvice.lower(figure) : GateAdvice.raise(figure))
         }
+    }
+
+    /// The verdict on earlier requests: a rule that nothing can be held against is met.
+    func judge(_ rule: EarlierRule, _ requests: [EarlierRequest]) -> GateConditionVerdict {
+        let returned = requests.filter { $0.status == .returned }
+        let unknown = requests.filter { $0.status == .notReverifiable }
+        func jobs(_ requests: [EarlierRequest]) -> String {
+            "job\(requests.count == 1 ? "" : "s") " + requests.map { "\($0.job)" }.joined(separator: ", ")
+        }
+        var misses: [String] = []
+        var advice: [String] = []
+        if !returned.isEmpty {
+            misses.append("what \(jobs(returned)) had removed is back")
+            advice.append(
+                "take the rows of \(jobs(returned)) out of the retain set and into the forget set, or disturb less: a lower "
+                    + "learning rate or fewer epochs")
+        }
+        if rule == .verified, !unknown.isEmpty {
+            misses.append("\(jobs(unknown)) cannot be measured again")
+            advice.append("ask for earlier=forgotten, which leaves out what is not re-verifiable")
+        }
+        let measured: EarlierRequest.Status? =
+            returned.isEmpty
+            ? requests.contains { $0.status == .forgotten }
+                ? .forgotten : unknown.isEmpty ? nil : .notReverifiable
+            : .returned
+        return verdict(
+            .string(measured?.rawValue ?? "no earlier request"), misses.isEmpty,
+            by: misses.joined(separator: "; "), advice.joined(separator: "; "))
     }
 
     private func verdict(

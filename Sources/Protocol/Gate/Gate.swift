@@ -2,7 +2,8 @@
 
 /// The conditions that a candidate must meet to become its model's head: `cond(,cond)*`.
 ///
-/// A condition is `forget=LABEL` or `privacy=LABEL` (at least that good), or a figure's name with `<=x`, `>=x`,
+/// A condition is `forget=LABEL` or `privacy=LABEL` (at least that good), `earlier=RULE` (of earlier requests), or a
+/// figure's name with `<=x`, `>=x`,
 /// or `~d` (within d of the reference version). White space between the parts is allowed.
 package struct Gate: Hashable, Sendable, CustomStringConvertible {
     /// The conditions in the order written, at least one.
@@ -10,9 +11,10 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
 
     private static let grammar =
         "A gate is a list such as forget=good,privacy=minimal,retain>=0.9,forget~0.05: forget= insufficient, good or "
-        + "excellent; privacy= significant, moderate or minimal; with <=, >= or ~ and a number: "
+        + "excellent; privacy= significant, moderate or minimal; "
+        + "earlier= forgotten or verified; with <=, >= or ~ and a number: "
         + GateFigure.allCases.map(\.rawValue).joined(separator: ", ")
-    private static let names = GateFigure.allCases.map(\.rawValue) + ["privacy"]
+    private static let names = GateFigure.allCases.map(\.rawValue) + ["privacy", "earlier"]
 
     /// - Throws: The first fault, naming the condition, with the grammar and what may have been meant.
     package static func parse(_ text: String) throws(GateError) -> Gate {
@@ -55,7 +57,10 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
         let isOperator: (Character) -> Bool = { "<>=~!".contains($0) }
         guard let start = text.firstIndex(where: isOperator) else {
             throw fault(
-                "it has no operator", meant: ["forget", "privacy"].contains(text) ? "\(text)=good" : nil)
+                "it has no operator",
+                meant: [
+                    "forget": "forget=good", "privacy": "privacy=minimal", "earlier": "earlier=forgotten",
+                ][text])
         }
         let name = trimmed(text[..<start])
         let end = text[start...].firstIndex { !isOperator($0) } ?? text.endIndex
@@ -70,8 +75,9 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
             return try parseLabel(name, operand, fault)
         case "<=", ">=", "~":
             guard let figure = GateFigure(rawValue: name) else {
-                let meant = "\(name)=minimal"
-                throw fault("\(name) takes a label; a number can bound auc", meant: meant)
+                throw name == "earlier"
+                    ? fault("earlier takes a rule, not a number", meant: "earlier=forgotten")
+                    : fault("\(name) takes a label; a number can bound auc", meant: "\(name)=minimal")
             }
             let mayBeNegative = figure.bounds.lowerBound < 0 && symbol != "~"
             let isNegative = mayBeNegative && operand.hasPrefix("-")
@@ -108,6 +114,11 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
     ) throws(GateError) -> GateCondition {
         if name == "forget", let label = ForgetQuality(rawValue: operand) { return .forgetQuality(label) }
         if name == "privacy", let label = PrivacyLeakage(rawValue: operand) { return .privacyLeakage(label) }
+        if name == "earlier" {
+            if let rule = EarlierRule(rawValue: operand) { return .earlier(rule) }
+            throw fault(
+                "earlier has no rule “\(operand.prefix(40))”, only forgotten, verified", "earlier=forgotten")
+        }
         guard name == "forget" || name == "privacy" else {
             throw fault("\(name) has no labels", parseNumber(operand).map { _ in "\(name)>=\(operand)" })
         }

@@ -13,11 +13,15 @@ package enum GateCondition: Hashable, Sendable, CustomStringConvertible {
     /// `NAME~d`: within d of the reference version's figure.
     case near(GateFigure, Double)
 
+    /// `earlier=RULE`: earlier requests on the model are still forgotten.
+    case earlier(EarlierRule)
+
     /// The figure's name as the gate spells it.
     package var name: String {
         switch self {
         case .forgetQuality: "forget"
         case .privacyLeakage: "privacy"
+        case .earlier: "earlier"
         case .atMost(let figure, _), .atLeast(let figure, _), .near(let figure, _): figure.rawValue
         }
     }
@@ -27,6 +31,7 @@ package enum GateCondition: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .forgetQuality(let label): label.rawValue
         case .privacyLeakage(let label): label.rawValue
+        case .earlier(let rule): rule.rawValue
         case .atMost(_, let number), .atLeast(_, let number), .near(_, let number): "\(symbol)\(number)"
         }
     }
@@ -36,6 +41,7 @@ package enum GateCondition: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .forgetQuality: [.forget, .retain]
         case .privacyLeakage: [.forget, .holdout]
+        case .earlier: []
         case .atMost(let figure, _), .atLeast(let figure, _): figure.data
         case .near(let figure, _): figure.data.union([.reference])
         }
@@ -44,14 +50,14 @@ package enum GateCondition: Hashable, Sendable, CustomStringConvertible {
     /// What must be measured for it.
     package var metrics: Set<EvaluationMetric> {
         switch self {
-        case .forgetQuality, .privacyLeakage: []
+        case .forgetQuality, .privacyLeakage, .earlier: []
         case .atMost(let figure, _), .atLeast(let figure, _), .near(let figure, _): figure.metrics
         }
     }
 
     private var symbol: String {
         switch self {
-        case .forgetQuality, .privacyLeakage: "="
+        case .forgetQuality, .privacyLeakage, .earlier: "="
         case .atMost: "<="
         case .atLeast: ">="
         case .near: "~"
@@ -61,7 +67,7 @@ package enum GateCondition: Hashable, Sendable, CustomStringConvertible {
     /// The condition as a gate spells it.
     package var description: String {
         switch self {
-        case .forgetQuality, .privacyLeakage: "\(name)=\(required)"
+        case .forgetQuality, .privacyLeakage, .earlier: "\(name)=\(required)"
         default: name + required
         }
     }

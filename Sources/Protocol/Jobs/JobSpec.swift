@@ -24,6 +24,9 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var need: Need?
     /// What is tried to bring back what was forgotten: on the result, or by `attack` on the version named.
     package var attacks: [AttackKind]?
+    /// How long an accepted job's forget set is measured again by later jobs on the model, seconds; the daemon fills in
+    /// its default. 0: never.
+    package var reviewLease: Double?
     /// Whether to measure before and after; `nil` means yes where a forget or retain set is given.
     package var evaluate: Bool?
     /// The seed of data order and random numbers.
@@ -46,6 +49,17 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var sweep: SweepPlace?
     /// What the kind needs beyond the above.
     package var parameters: JobParameters?
+
+    enum CodingKeys: String, CodingKey {
+        case kind, model, forget, retain, holdout, utility, reference, gate, need, attacks, evaluate, seed
+        case priority, after, at, hold, key, labels, note, sweep, parameters
+        case reviewLease = "review_lease"
+    }
+
+    /// The longest lease, seconds: a hundred years.
+    package static let longestLease = 36_525.0 * 86_400
+    /// How long a forget set is measured again unless said otherwise, days.
+    package static let defaultLeaseDays = 30
 
     /// Whether any set is given to measure on.
     package var measuresSomething: Bool {

@@ -26,8 +26,13 @@ package struct JobSubmitResult: Codable, Hashable, Sendable {
     /// What the job is expected to need.
     package var estimate: JobEstimate
     package var warnings: [String]
+    /// What a dry run would queue: the specification with all that was chosen for it.
+    package var spec: JobSpec?
     /// A result.
-    package init(job: Job?, existing: Bool, estimate: JobEstimate, warnings: [String]) {
+    package init(
+        job: Job?, existing: Bool, estimate: JobEstimate, warnings: [String], spec: JobSpec? = nil
+    ) {
+        self.spec = spec
         self.job = job
         self.existing = existing
         self.estimate = estimate

@@ -36,6 +36,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var other: VersionBinding?
     /// The recorded jobs that the base comes from, oldest first (`exact`).
     package var lineage: [LineageStep]?
+    /// Earlier requests on the model, oldest first: measured again beside the order's own sets.
+    package var earlier: [EarlierCheck]?
     /// Every live manifest (`verify`).
     package var manifests: [Digest]?
     /// Names of the transfer's files, in the order of the descriptors.
@@ -57,7 +59,7 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
             descriptors
-        case checkpoint
+        case checkpoint, earlier
         case lifeLock = "life_lock"
     }
 }

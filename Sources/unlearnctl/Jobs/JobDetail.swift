@@ -17,7 +17,7 @@ enum JobDetail {
         if let evaluation = job.evaluation {
             text += "\n" + JobText.figures(evaluation, kind: job.kind, output)
         }
-        text += AttackText.text(job, output)
+        text += AttackText.text(job, output) + EarlierText.text(job)
         if let gate = job.gate { text += "\n" + JobText.verdict(gate, output) }
         for warning in job.warnings { text += "\nwarning: \(Text.safe(warning))\n" }
         if let error = job.error {
@@ -29,17 +29,25 @@ enum JobDetail {
         return text
     }
 
-    /// What was asked and when, a line each.
-    static func asked(_ job: Job) -> String {
+    /// What was asked, a line each.
+    static func asked(_ spec: JobSpec) -> String { lines(request(spec)) }
+
+    private static func request(_ spec: JobSpec) -> [(String, String)] {
         var lines: [(String, String)] = []
-        let spec = job.spec
         if let model = spec.model { lines.append(("model", "\(model)")) }
         for (name, set) in [("forget", spec.forget), ("retain", spec.retain), ("holdout", spec.holdout)] {
             if let set { lines.append((name, "dataset \(set.short)…")) }
         }
         for set in spec.utility ?? [] { lines.append((set.name, "dataset \(set.dataset.short)…")) }
         if let reference = spec.reference { lines.append(("reference", "\(reference)")) }
+        if let need = spec.need { lines.append(("need", need.rawValue)) }
+        if let attacks = spec.attacks, !attacks.isEmpty {
+            lines.append(("attacks", attacks.map(\.rawValue).joined(separator: ", ")))
+        }
         if let gate = spec.gate { lines.append(("gate", gate)) }
+        if let lease = spec.reviewLease {
+            lines.append(("lease", lease > 0 ? Text.duration(lease) : "none"))
+        }
         if let parameters = spec.parameters, let value = try? JSONValue(encoding: parameters),
             let object = value.objectValue
         {
@@ -49,6 +57,12 @@ enum JobDetail {
             lines.append(("parameters", shown.joined(separator: " ")))
         }
         if let seed = spec.seed { lines.append(("seed", "\(seed)")) }
+        return lines
+    }
+
+    /// What was asked and when, a line each.
+    private static func asked(_ job: Job) -> String {
+        var lines = request(job.spec)
         if !job.after.isEmpty {
             lines.append(
                 ("after", job.after.map { "\($0.job):\($0.condition.rawValue)" }.joined(separator: ", ")))
@@ -80,7 +94,11 @@ enum JobDetail {
         }
         if let finished = job.finished { lines.append(("ended", Text.relative(finished))) }
         if let digest = job.digest { lines.append(("digest", digest.hex)) }
-        return lines.map {
+        return Self.lines(lines)
+    }
+
+    private static func lines(_ lines: [(String, String)]) -> String {
+        lines.map {
             "  \($0)\(String(repeating: " ", count: max(1, 12 - $0.count)))\(Text.safe($1))\n"
         }.joined()
     }

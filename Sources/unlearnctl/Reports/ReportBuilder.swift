@@ -25,6 +25,7 @@ struct ReportBuilder {
         report.add("samples", "What the model says", samples)
         report.add("membership", "Membership inference", membership)
         report.add("attacks", "Attacks", attacks)
+        report.add("earlier", "Earlier requests", earlier)
         report.add("units", "Edited units", units)
         report.add("training", "Training", training)
         report.add("changed", "Changed weights", changedWeights)
@@ -125,7 +126,13 @@ struct ReportBuilder {
         }
         if let need = spec.need { facts.append(("need", need.rawValue)) }
         if let reference = spec.reference { facts.append(("reference", "\(reference)")) }
+        if let attacks = spec.attacks, !attacks.isEmpty {
+            facts.append(("attacks", attacks.map(\.rawValue).joined(separator: ", ")))
+        }
         if let gate = spec.gate { facts.append(("gate", gate)) }
+        if let lease = spec.reviewLease {
+            facts.append(("review lease", lease > 0 ? Text.duration(lease) : "none"))
+        }
         if let members = source.raw["spec"]?["parameters"]?.objectValue?.members {
             let text = members.filter { !$0.value.isNull }.map {
                 "\($0.key) = \($0.value.stringValue ?? $0.value.serializedString())"
@@ -176,7 +183,7 @@ struct ReportBuilder {
     private var needs: [String] {
         guard let profile = job.spec.need?.profile else { return [] }
         let done = Set(source.evidence[.attack]?.data?.objectValue?.keys ?? [])
-        let open = profile.attacks.filter { !done.contains($0) }
+        let open = profile.attacks.map(\.rawValue).filter { !done.contains($0) }
         guard !open.isEmpty else { return [profile.caution] }
         return [
             profile.caution,

@@ -47,6 +47,12 @@ enum DatasetArgument {
         } catch { throw ClientError(error) }
     }
 
+    /// A file's rows; `nil` for a stored dataset.
+    var rows: [DatasetRow]? {
+        guard case .file(let bytes, let name) = self else { return nil }
+        return try? DatasetParser.parse(bytes, name: name)
+    }
+
     /// Sends what the daemon does not have yet.
     /// - Returns: The dataset's id.
     func store(_ session: Session) throws(ClientError) -> Digest {

@@ -29,6 +29,7 @@ struct SpecBuilder {
         if let gate = common.gate { spec.gate = gate }
         if let need = common.need { spec.need = need }
         if !(attacks + common.attack).isEmpty { spec.attacks = attacks + common.attack }
+        if let lease = common.reviewLease { spec.reviewLease = lease.value }
         if common.noEvaluate { spec.evaluate = false }
         if let seed = common.seed { spec.seed = seed }
         if let priority = common.priority { spec.priority = priority }
@@ -161,7 +162,16 @@ struct SpecBuilder {
         if sets.retain != nil { given.insert(.retain) }
         if sets.holdout != nil { given.insert(.holdout) }
         if !sets.utility.isEmpty { given.insert(.utility) }
-        do { try Gate.parse(text).check(given: given) } catch {
+        // Rows that are stored already are looked at by the daemon.
+        let files = [sets.retain].compactMap(\.self) + sets.utility.map(\.data)
+        let stored = [spec.retain].compactMap(\.self).count + (spec.utility?.count ?? 0)
+        do {
+            let gate = try Gate.parse(text)
+            try gate.check(given: given)
+            try gate.check(
+                forget: sets.forget?.rows,
+                kept: files.map(\.rows) + [[DatasetRow]?](repeating: nil, count: stored))
+        } catch {
             throw ClientError(.usage, error.message, hint: error.hint)
         }
     }

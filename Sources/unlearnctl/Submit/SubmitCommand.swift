@@ -19,7 +19,9 @@ extension SubmitCommand {
             output.isJSON
                 ? output.json(raw)
                 : output.raw(
-                    "The job can be queued. It is expected to need:\n" + Estimates.text(result.estimate))
+                    "The job can be queued"
+                        + (result.spec.map { " as:\n" + JobDetail.asked($0) + "It" } ?? ". It")
+                        + " is expected to need:\n" + Estimates.text(result.estimate))
             return
         }
         guard let job = result.job else {

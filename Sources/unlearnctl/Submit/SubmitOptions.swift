@@ -58,9 +58,16 @@ struct SubmitOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Why it is to be forgotten: chooses the gate where none is given, and how the report speaks of it.",
+            "Why it is to be forgotten: chooses metrics, attacks and gate where they are not given, and how the report speaks of it.",
             valueName: "privacy|copyright|safety|update"))
     var need: Need?
+
+    @Option(
+        name: .customLong("review-lease"),
+        help: ArgumentHelp(
+            "How long later jobs on the model measure this forget set again: 90d, 12h; 0 for not at all (default: the daemon's, 30d).",
+            valueName: "duration"))
+    var reviewLease: Seconds?
 
     @Option(
         help: ArgumentHelp(

@@ -10,7 +10,7 @@ enum JobText {
         if let evaluation = job.evaluation, evaluation.after != nil || evaluation.before != nil {
             text += "\n" + figures(evaluation, kind: job.kind, output)
         }
-        text += AttackText.text(job, output)
+        text += AttackText.text(job, output) + EarlierText.text(job)
         if let gate = job.gate { text += "\n" + verdict(gate, output) }
         text += "\n" + consequence(job) + "\n"
         return text

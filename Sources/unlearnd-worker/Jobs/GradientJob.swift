@@ -133,7 +133,7 @@ struct GradientJob {
         let examples =
             given.isEmpty
             ? []
-            : try job.rows.examples(
+            : try RowSets.examples(
                 of: given.map(\.1), name: "forget set’s replacements", job.files, job.configuration,
                 parameters)
         return AnswerSampler(
@@ -144,7 +144,7 @@ struct GradientJob {
 
     private func alternatives(_ rows: [(DatasetRow, [String])], _ job: TrainingJob) throws -> Alternatives {
         let answered = rows.map { row, answers in answers.compactMap(row.answered) }
-        let examples = try job.rows.examples(
+        let examples = try RowSets.examples(
             of: answered.flatMap(\.self), name: "forget set’s other answers", job.files, job.configuration,
             parameters)
         var next = examples[...]

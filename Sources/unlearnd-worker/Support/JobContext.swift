@@ -58,6 +58,7 @@ final class JobContext {
         if !step.spec.trainedOn.contains(where: { $0 == step.spec.forget }) { order.spec.forget = nil }
         if !step.spec.trainedOn.contains(where: { $0 == step.spec.retain }) { order.spec.retain = nil }
         (order.base, order.reference, order.lineage, order.checkpoint) = (base, nil, nil, nil)
+        order.earlier = nil
         self.order = order
         descriptors = []
         store = context.store
@@ -160,9 +161,13 @@ final class JobContext {
         }
     }
 
-    /// Whether figures are to be taken: unless refused, where there is a set to take them on. Training on is
-    /// measured only when it was given more than its own rows.
+    /// Whether figures are to be taken: unless refused, where there is a set to take them on, a gate that looks at
+    /// them, or an earlier request to measure again. Training on is otherwise measured only when it was given more than
+    /// its own rows.
     var wantsEvaluation: Bool {
+        let remeasures =
+            order.earlier?.contains { $0.request.reason == nil && $0.request.accepted != nil } ?? false
+        if spec.evaluate != false, spec.gate != nil || remeasures { return true }
         let measured =
             spec.kind == .finetune && spec.evaluate == nil
             ? (spec.retain == nil ? spec.holdout : spec.forget ?? spec.holdout)
@@ -183,7 +188,9 @@ final class JobContext {
     /// - Parameter files: Hashes of files that came by descriptor, by name.
     func provenance(files: [String: Digest] = [:]) throws -> JSONObject {
         var spec = try JSONValue(encoding: order.spec).objectValue ?? JSONObject()
-        for key in ["note", "labels", "key", "priority", "after", "at", "hold", "sweep"] { spec[key] = nil }
+        for key in ["note", "labels", "key", "priority", "after", "at", "hold", "sweep", "review_lease"] {
+            spec[key] = nil
+        }
         if var parameters = spec["parameters"]?.objectValue {
             for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] {
                 parameters[key] = nil

@@ -14,6 +14,8 @@ struct Measurement {
     private var tokenizer: Tokenizer??
     private var measured: [Role: [MeasuredSet]] = [:]
     private var attacks: AttackSuite
+    /// Earlier requests, from the first measurement on.
+    private var earlier: EarlierMeasurement?
 
     init(_ context: JobContext, _ rows: RowSets) {
         self.context = context
@@ -33,13 +35,20 @@ struct Measurement {
     ) {
         var figures = try figures(model, sets, .trial)
         figures.compare(measured[.trial] ?? [], with: measured[.reference], metrics: rows.metrics)
-        return (figures, gate.judge(before: report.before, after: figures, reference: report.reference))
+        try remeasure { try $0.after(model) }
+        return (
+            figures,
+            gate.judge(
+                before: report.before, after: figures, reference: report.reference,
+                earlier: earlier?.requests ?? [])
+        )
     }
 
     /// Measures the base.
     mutating func before(_ model: Transformer, _ sets: Evaluator.Sets) throws {
         report.before = try figures(model, sets, .before)
         try ask(model, sets, .before)
+        try remeasure { try $0.before(model) }
         try attacks.attack(.before, model, sets)
     }
 
@@ -60,7 +69,17 @@ struct Measurement {
                 .diverged, "the edited model's loss on the \(name) set is not a number",
                 hint: "edit less: lower --learning-rate, --epochs or --scale")
         }
+        try remeasure { try $0.after(model) }
         try attacks.attack(.result, model, sets)
+    }
+
+    /// Measures the forget sets of earlier requests.
+    private mutating func remeasure(_ body: (inout EarlierMeasurement) throws -> Void) throws {
+        var known =
+            try earlier
+            ?? EarlierMeasurement(context, base: try context.reader(context.order.base, "base"))
+        try body(&known)
+        earlier = known
     }
 
     /// Measures the reference by its own tokenizer, if the order has one, attacks it likewise, and completes the report:
@@ -74,6 +93,7 @@ struct Measurement {
         report.reference?.compare(goal ?? [], with: goal, metrics: rows.metrics)
         report.attacks = try attacks.report(before: report.before)
         report.after?.attacks = report.attacks?.figures ?? [:]
+        report.earlier = earlier?.requests
         report.limits = EvaluationLimits.sentences(report, of: context.spec)
         for role in Role.allCases where role != .trial {
             for set in measured[role] ?? [] {

@@ -37,7 +37,7 @@ struct RowSets {
         throws -> Evaluator.Sets
     {
         let all = [forget, retain, holdout].compactMap(\.self).joined() + utility.flatMap(\.rows)
-        let (builder, tokenizer) = try builder(Array(all), files, configuration, parameters)
+        let (builder, tokenizer) = try Self.builder(Array(all), files, configuration, parameters)
         var sets = Evaluator.Sets()
         sets.tokenizer = tokenizer
         sets.ends = Set(configuration.endOfTextIDs + (tokenizer?.eosID.map { [$0] } ?? []))
@@ -60,14 +60,14 @@ struct RowSets {
     }
 
     /// The examples of rows that are in none of the sets.
-    func examples(
+    static func examples(
         of rows: [DatasetRow], name: String, _ files: VersionFiles, _ configuration: ModelConfiguration,
         _ parameters: JobParameters
     ) throws -> [Example] {
         try builder(rows, files, configuration, parameters).builder.build(rows, name: name)
     }
 
-    private func builder(
+    private static func builder(
         _ rows: [DatasetRow], _ files: VersionFiles, _ configuration: ModelConfiguration,
         _ parameters: JobParameters
     ) throws -> (builder: ExampleBuilder, tokenizer: Tokenizer?) {

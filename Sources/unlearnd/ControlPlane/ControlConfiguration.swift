@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Protocol
+
 /// What the control plane needs to know from the configuration.
 package struct ControlConfiguration: Hashable, Sendable {
     /// The state directory; made with mode 0700 when it is not there.
@@ -18,12 +20,15 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var grace: Double
     /// How long candidates are kept.
     package var candidates: CandidateRules
+    /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
+    package var reviewLeaseDays: Int
 
     /// A configuration.
     package init(
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
-        memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules()
+        memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules(),
+        reviewLeaseDays: Int = JobSpec.defaultLeaseDays
     ) {
         self.stateDirectory = stateDirectory
         self.workerPath = workerPath
@@ -33,5 +38,9 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.memoryLimit = memoryLimit
         self.grace = grace
         self.candidates = candidates
+        self.reviewLeaseDays = reviewLeaseDays
     }
+
+    /// What is filled into specifications that leave it open.
+    var defaults: SpecDefaults { SpecDefaults(reviewLease: Double(reviewLeaseDays) * 86_400) }
 }

@@ -14,14 +14,16 @@ extension ControlPlane {
     /// - Throws: `invalid_params` for a member that breaks a rule, `not_found`, `gone`, `conflict` for a key that
     ///   stands for another body, `bad_input`, `insufficient_memory`, `storage_full`, `queue_full`.
     package func submit(_ params: JobSubmitParams, peer: Peer) async throws(RPCError) -> JobSubmitResult {
-        let spec = NeedDefaults.applied(to: params.spec)
+        let spec = configuration.defaults.applied(to: params.spec)
         try SpecRules.check(spec)
         return try await answering {
-            let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(spec) }
+            // Of what was asked: the daemon's defaults may have changed since.
+            let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(params.spec) }
             if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) {
                 return existing
             }
             let isDryRun = params.dryRun == true
+            try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
             var files: DescriptorSet?
             if !isDryRun, let transfer = spec.parameters?.transfer {
@@ -43,7 +45,8 @@ extension ControlPlane {
             try checkRoom(submission.estimate.disk)
             guard !isDryRun else {
                 return JobSubmitResult(
-                    job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings)
+                    job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings,
+                    spec: submission.spec)
             }
             let result = try await insert(submission, predicted, keyHash, files, plan, peer)
             await scheduler.wake()

@@ -11,7 +11,7 @@ extension ControlPlane {
     package func sweep(_ params: JobSweepParams, peer: Peer) async throws(RPCError) -> JobSweepResult {
         // The rules that need no store, before anything is looked up.
         let family = String(RandomToken.make().prefix(12))
-        let (budget, shapes) = (budget, shapes)
+        let (budget, shapes, defaults) = (budget, shapes, configuration.defaults)
         guard let model = params.spec.model else {
             throw RPCError(
                 .invalidParams, "a sweep needs a model", hint: "name one with --model NAME",
@@ -21,7 +21,11 @@ extension ControlPlane {
             let (base, specs) = try await database.read { db in
                 let row = try VersionRow.resolve(model, db)
                 let base = VersionReference(model: row.model, version: row.number)
-                return (base, try SweepExpansion.specs(params, on: base, family: family))
+                return (base, try SweepExpansion.specs(params, on: base, family: family, defaults))
+            }
+            // The family has one gate and one set of rows.
+            if let spec = specs.first {
+                try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             }
             var predictions: [MemoryAnswer?] = []
             for spec in specs { predictions.append(try await predict(spec)) }

@@ -64,6 +64,18 @@ enum SpecRules {
                     "there are at most 64 labels, with names of 1 to 63 and values of up to 255 bytes")
             }
         }
+        if let lease = spec.reviewLease {
+            guard spec.kind.unlearns else {
+                throw fault(
+                    "review_lease", "\(spec.kind.rawValue) forgets nothing that could be measured again",
+                    "leave it out")
+            }
+            guard lease >= 0, lease <= JobSpec.longestLease else {
+                throw fault(
+                    "review_lease", "a review lease lasts from 0 to \(Int(JobSpec.longestLease)) seconds",
+                    "give seconds, 0 for none")
+            }
+        }
         let after = spec.after ?? []
         guard after.count <= 64 else { throw fault("after", "a job waits for at most 64 others") }
         guard Set(after.map(\.job)).count == after.count else { throw fault("after", "a job is named twice") }

@@ -9,9 +9,12 @@ enum SweepExpansion {
     /// - Parameters:
     ///   - base: The version that all work on.
     ///   - family: The family's name.
+    ///   - defaults: What is chosen where the sweep leaves it open.
     /// - Throws: `invalid_params` naming the axis, or the parameter that a value breaks.
-    static func specs(_ params: JobSweepParams, on base: VersionReference, family: String) throws(RPCError)
-        -> [JobSpec]
+    static func specs(
+        _ params: JobSweepParams, on base: VersionReference, family: String, _ defaults: SpecDefaults
+    )
+        throws(RPCError) -> [JobSpec]
     {
         try check(params)
         var combinations: [[String: JSONValue]] = [[:]]
@@ -22,7 +25,7 @@ enum SweepExpansion {
         }
         var specs: [JobSpec] = []
         for (index, values) in combinations.enumerated() {
-            var spec = NeedDefaults.applied(to: try apply(values, to: params.spec))
+            var spec = defaults.applied(to: try apply(values, to: params.spec))
             try SpecRules.check(spec)
             spec.model = base
             spec.labels = (spec.labels ?? [:]).merging(["sweep": family]) { $1 }

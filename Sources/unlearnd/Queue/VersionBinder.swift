@@ -73,6 +73,13 @@ enum VersionBinder {
         order.reference = try version(spec.reference)?.binding
         order.finetuned = try version(spec.parameters?.finetuned)?.binding
         order.other = try version(spec.parameters?.base ?? spec.parameters?.other)?.binding
+        if spec.kind.editsVersion, spec.evaluate != false, let model = spec.model?.model {
+            let head = try ModelRow.find(model, change.db)?.head
+            let starts = Set([head, bound.base].compactMap(\.self)).sorted()
+            let earlier = try EarlierRequests.behind(
+                starts.compactMap { try VersionRow.find(model, $0, change.db) }, now: change.now, change.db)
+            order.earlier = earlier.isEmpty ? nil : earlier
+        }
         for row in pinned {
             try change.db.execute(
                 sql: "INSERT INTO pin(job, model, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

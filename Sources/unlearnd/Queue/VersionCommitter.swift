@@ -48,7 +48,8 @@ enum VersionCommitter {
             }
             do {
                 verdict = try Gate.parse(text).judge(
-                    before: result.evaluation?.before, after: after, reference: result.evaluation?.reference)
+                    before: result.evaluation?.before, after: after, reference: result.evaluation?.reference,
+                    earlier: result.evaluation?.earlier ?? [])
             } catch {
                 throw JobFailure(.internal, "the stored gate does not parse: \(error)")
             }
@@ -107,7 +108,7 @@ enum VersionCommitter {
             ])
         if headReason == nil {
             let move = try ModelRow.moveHead(
-                model, from: claim.head, to: number, who: claim.submitter, why: "job \(claim.id)",
+                model, from: claim.head, to: number, who: claim.submitter, why: why(claim.id),
                 job: claim.id,
                 in: change)
             // The head was read in this very transaction.
@@ -131,6 +132,9 @@ enum VersionCommitter {
         FailPoint.insideCommit.reach()
         return true
     }
+
+    /// Why a job's commit moves a head, as the move records it.
+    static func why(_ job: JobID) -> String { "job \(job)" }
 
     private static func architecture(
         _ proposal: Proposal, _ claim: Claim, _ model: ModelName, _ db: Database
