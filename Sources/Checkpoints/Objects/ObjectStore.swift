@@ -24,6 +24,8 @@ package final class ObjectStore: Sendable {
                 _ = try fileSystem.makeDirectory(root + directory, mode: 0o700)
             }
             try StoreFormat.check(root: root, fileSystem)
+            // Always: whoever made what is here may have been cut off before it was durable.
+            try fileSystem.synchronizeDirectory(root)
         }
     }
 

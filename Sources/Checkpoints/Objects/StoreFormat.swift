@@ -4,7 +4,7 @@ import Protocol
 
 /// The FORMAT file, which says what a program must know to use the store.
 enum StoreFormat {
-    /// Checks the file, or writes it for a new store.
+    /// Checks the file, or writes it for a new store; its name is the caller's to synchronise.
     static func check(root: String, _ fileSystem: any FileSystem) throws {
         let path = root + "/FORMAT"
         guard let status = try fileSystem.status(path) else {
@@ -54,7 +54,6 @@ enum StoreFormat {
             guard error.isPresent else { throw error }
         }
         try fileSystem.unlink(temporary)
-        try fileSystem.synchronizeDirectory(root)
     }
 
     private static func broken(_ path: String, _ reason: String) -> CheckpointError {

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Protocol
+import Testing
+
+struct CrashTests {
+    /// A run that opens a store, imports, edits, keeps and removes a text, collects, and moves damage aside.
+    static func life(on start: SimulatedDisk = CrashTests.empty) throws -> CrashTrace {
+        let disk = SimulatedFileSystem(start)
+        let store = try ObjectStore(root: CrashTrace.root, fileSystem: disk)
+        var random = TestRandom(31)
+        let kept = TestTensor("kept", .bf16, [140_000], &random)
+        let weights = TestTensor.file([kept, TestTensor("edited", .f32, [2000], &random)])
+        // Another writer has the same chunk in place and is not done: the import must make it durable itself.
+        let other = try store.begin()
+        _ = try other.put(kept.bytes, kind: .chunk, dtype: .bf16)
+        let first = try CheckpointImporter.import(
+            files: [("m.safetensors", weights), config].map {
+                ImportFile(path: $0.0, descriptor: disk.source($0.1))
+            }, store: store, threads: 1)
+        disk.record(.version(first.manifestID))
+
+        let text = Array("{\"text\":\"to be forgotten\"}\n".utf8)
+        let dataset = try store.putDataset(text)
+        disk.record(.dataset(text))
+
+        let base = try CheckpointReader(store: store, manifestID: first.manifestID)
+        let second = try CheckpointRewriter.rewrite(base: base, threads: 1, parent: first.manifestID) {
+            segment, bytes in
+            guard segment.tensor.name == "edited" else { return false }
+            bytes[0] ^= 1
+            return true
+        }
+        disk.record(.version(second.manifestID))
+
+        let before = Set(try store.list())
+        disk.record(.giveUp(first.manifestID))
+        _ = try GarbageCollector.run(store: store, liveManifests: [second.manifestID], cutoff: .max)
+        disk.record(.objectsGone(before.subtracting(try store.list())))
+
+        disk.record(.giveUpDataset(dataset))
+        #expect(try store.removeDataset(dataset))
+        disk.record(.datasetGone(dataset))
+        let blob = ContentHash.of(text)
+        #expect(try store.remove(blob))
+        disk.record(.objectsGone([blob]))
+
+        let damaged = try store.begin()
+        let id = try damaged.put([1, 2, 3], kind: .blob).id
+        try damaged.sync()
+        damaged.close()
+        disk.record(.object(id))
+        disk.record(.giveUpObject(id))
+        try store.quarantine(id)
+        disk.record(.quarantined(id))
+        return CrashTrace(
+            start: start, events: disk.events, known: [first.manifestID, second.manifestID])
+    }
+
+    /// The state directory is there before the store.
+    static let empty: SimulatedDisk = {
+        var disk = SimulatedDisk()
+        disk.apply(.name(directory: SimulatedDisk.root, "store", node: 1, isDirectory: true))
+        return disk
+    }()
+
+    @Test func `no crash loses what was acknowledged or brings back what was removed`() throws {
+        let trace = try Self.life()
+        let outcome = trace.examine(after: trace.events.indices, thorough: true)
+        #expect(outcome.violation == nil)
+        print("crash states: \(outcome.states) after \(trace.events.count) events")
+        #expect(outcome.states >= 10_000)
+    }
+
+    @Test func `leaving out any one synchronisation is found`() throws {
+        let trace = try Self.life()
+        #expect(trace.synchronizations.count > 20)
+        for position in trace.synchronizations {
+            let mutant = trace.without(position)
+            let outcome = mutant.examine(after: position..<mutant.events.count, thorough: false)
+            #expect(
+                outcome.violation != nil, "the synchronisation at event \(position) of \(trace.events.count)")
+        }
+    }
+
+    @Test func `a store whose first opening was cut off keeps what is imported later`() throws {
+        let opening = SimulatedFileSystem(Self.empty)
+        _ = try ObjectStore(root: CrashTrace.root, fileSystem: opening)
+        var changes: [SimulatedDisk.Change] = []
+        for case .change(let change) in opening.events { changes.append(change) }
+        // With all names and without each of them; then the same life on what is left.
+        let names = changes.indices.filter { if case .write = changes[$0] { false } else { true } }
+        for lost in [nil] + names.map(Optional.init) {
+            var disk = Self.empty
+            for (index, change) in changes.enumerated() where index != lost { disk.apply(change) }
+            let trace = try Self.life(on: disk)
+            let outcome = trace.examine(
+                after: trace.events.count - 1..<trace.events.count, thorough: false)
+            #expect(outcome.violation == nil, "without change \(lost ?? -1)")
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import Protocol
+
+/// What a caller was told, which must hold after any crash from then on.
+enum Promise {
+    /// The version can be read, every byte of it.
+    case version(Digest)
+    /// The version is about to be collected: nothing is promised of it any more.
+    case giveUp(Digest)
+    /// The text can be read.
+    case dataset([UInt8])
+    /// The text is about to be removed.
+    case giveUpDataset(Digest)
+    /// The text was removed and does not come back.
+    case datasetGone(Digest)
+    /// The object can be read.
+    case object(Digest)
+    /// The object is about to be moved aside.
+    case giveUpObject(Digest)
+    /// These objects were removed and do not come back.
+    case objectsGone(Set<Digest>)
+    /// A damaged object was moved aside: it is there, and no longer where it would be read.
+    case quarantined(Digest)
+}
+
+/// All that holds at one moment, and what the store must be whatever was promised.
+struct Promises {
+    private var versions: Set<Digest> = []
+    private var collected: Set<Digest> = []
+    private var datasets: [Digest: [UInt8]] = [:]
+    private var single: Set<Digest> = []
+    private var datasetsGone: Set<Digest> = []
+    private var objectsGone: Set<Digest> = []
+    private var quarantined: Set<Digest> = []
+
+    mutating func take(_ promise: Promise) {
+        switch promise {
+        case .version(let id): versions.insert(id)
+        case .giveUp(let id):
+            versions.remove(id)
+            collected.insert(id)
+        case .dataset(let text): datasets[ContentHash.of(text)] = text
+        case .giveUpDataset(let id): datasets[id] = nil
+        case .datasetGone(let id): datasetsGone.insert(id)
+        case .object(let id): single.insert(id)
+        case .giveUpObject(let id): single.remove(id)
+        case .objectsGone(let ids): objectsGone.formUnion(ids)
+        case .quarantined(let id): quarantined.insert(id)
+        }
+    }
+
+    /// What is broken in a store that is opened on `disk` after the crash; `nil` when nothing is.
+    ///
+    /// - Parameter known: Every version that the scenario makes. One whose manifest is there is whole, promised or
+    ///   not, unless it was given up: that is what lets a lost database be rebuilt from the objects.
+    func violation(_ disk: SimulatedDisk, known: Set<Digest>) -> String? {
+        let fileSystem = SimulatedFileSystem(disk)
+        do {
+            let store = try ObjectStore(root: CrashTrace.root, fileSystem: fileSystem)
+            let objects = Set(try store.list())
+            for id in versions.union(known.subtracting(collected).intersection(objects)) {
+                try CheckpointReader(store: store, manifestID: id).verifyAll(threads: 1)
+            }
+            for id in single { _ = try store.get(id) }
+            for (id, text) in datasets where try store.readDataset(id) != text { return "another text" }
+            if let back = try store.listDatasets().first(where: datasetsGone.contains) {
+                return "the dataset \(back.short) came back"
+            }
+            if let back = objects.intersection(objectsGone.union(quarantined)).first {
+                return "the object \(back.short) came back"
+            }
+            let aside = try fileSystem.list(CrashTrace.root + "/quarantine")
+            for id in quarantined where !aside.contains(where: { $0.hasPrefix(id.hex) }) {
+                return "the damaged object \(id.short) is not in quarantine"
+            }
+            let report = try StoreVerifier.run(store: store, manifestIDs: [], level: .full, threads: 1)
+            return report.isSound ? nil : "damage: \(report)"
+        } catch {
+            return "\(error)"
+        }
+    }
+}
