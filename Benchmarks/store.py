@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""store.py BIN WORK: what the store keeps checkpoints in, and how fast, beside zstd, ZipNN, restic and borg.
+
+All of them get the same files, by turns. Small models come from UNLEARN_SHARED/models where that is set; the large
+one is 2 GB of bf16 that is distributed like weights. "Import" ends when everything is durable: unlearnd syncs by
+itself, after the others a sync is timed with them. A peer that is not installed has no line.
+"""
+
+import glob
+import hashlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy
+
+from daemon import Daemon, table
+
+ROUNDS = int(os.environ.get("UNLEARN_BENCH_ROUNDS", "3"))
+SIZE = int(os.environ.get("UNLEARN_BENCH_BYTES", str(2 * 10**9)))
+
+
+def weights(directory):
+    """A checkpoint of one bf16 matrix per 64 MB; every row has a spread of its own, as trained weights have."""
+    import torch
+    from safetensors.torch import save_file
+
+    os.makedirs(directory)
+    random = numpy.random.default_rng(5)
+    tensors, columns = {}, 4096
+    rows = SIZE // (2 * columns)
+    for start in range(0, rows, 8192):
+        count = min(8192, rows - start)
+        spread = 0.02 * numpy.exp(0.3 * random.standard_normal((count, 1), dtype=numpy.float32))
+        values = random.standard_normal((count, columns), dtype=numpy.float32) * spread
+        tensors[f"model.layers.{start // 8192}.weight"] = torch.from_numpy(values).to(torch.bfloat16)
+    save_file(tensors, os.path.join(directory, "model.safetensors"))
+    with open(os.path.join(directory, "config.json"), "w") as file:
+        file.write('{"model_type": "none"}\n')
+
+
+def files(directory):
+    return [path for path in sorted(glob.glob(os.path.join(directory, "*"))) if os.path.isfile(path)]
+
+
+def size(path):
+    """Bytes of all files below a directory."""
+    return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(path) for name in names)
+
+
+def timed(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def quiet(*command, **environment):
+    subprocess.run(
+        [str(part) for part in command],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+class Copy:
+    """The yardstick of an import: a copy, a hash of every file, a sync."""
+
+    name = "cp + sha256sum + sync"
+
+    def take(self, source, target):
+        shutil.rmtree(target, ignore_errors=True)
+        quiet("cp", "-r", source, target)
+        quiet("sha256sum", *files(source))
+        os.sync()
+        return size(target)
+
+    def give(self, target, out):
+        quiet("cp", "-r", target, out)
+
+
+class Zstd:
+    name = "zstd -3, one thread"
+
+    def take(self, source, target):
+        os.makedirs(target)
+        for path in files(source):
+            quiet("zstd", "-3", "-q", path, "-o", os.path.join(target, os.path.basename(path)))
+        os.sync()
+        return size(target)
+
+    def give(self, target, out):
+        os.makedirs(out)
+        for path in files(target):
+            quiet("zstd", "-d", "-q", path, "-o", os.path.join(out, os.path.basename(path)))
+
+
+class ZipNN:
+    name = "ZipNN, one thread"
+
+    def __init__(self, kind):
+        from zipnn import ZipNN as Codec
+
+        self.codec = Codec(input_format="byte", bytearray_dtype=kind, threads=1)
+
+    def take(self, source, target):
+        os.makedirs(target)
+        for path in files(source):
+            with open(path, "rb") as file, open(os.path.join(target, os.path.basename(path)), "wb") as out:
+                out.write(self.codec.compress(file.read()))
+        os.sync()
+        return size(target)
+
+    def give(self, target, out):
+        os.makedirs(out)
+        for path in files(target):
+            with open(path, "rb") as file, open(os.path.join(out, os.path.basename(path)), "wb") as plain:
+                plain.write(self.codec.decompress(file.read()))
+
+
+class Restic:
+    name = "restic"
+    environment = {"RESTIC_PASSWORD": "benchmark"}
+
+    def take(self, source, target):
+        quiet("restic", "-r", target, "init", **self.environment)
+        quiet("restic", "-r", target, "backup", source, **self.environment)
+        os.sync()
+        return size(target)
+
+    def give(self, target, out):
+        quiet("restic", "-r", target, "restore", "latest", "--target", out, **self.environment)
+
+
+class Borg:
+    name = "borg, zstd,3"
+
+    def take(self, source, target):
+        quiet("borg", "init", "-e", "none", target)
+        quiet("borg", "create", "-C", "zstd,3", f"{target}::one", source)
+        os.sync()
+        return size(target)
+
+    def give(self, target, out):
+        os.makedirs(out)
+        subprocess.run(["borg", "extract", os.path.abspath(f"{target}::one")], cwd=out, check=True, capture_output=True)
+
+
+class Ours:
+    """Through the daemon, as users do it."""
+
+    name = "unlearnd"
+
+    def __init__(self, bin):
+        self.bin = bin
+
+    def take(self, source, target):
+        os.makedirs(target)
+        with Daemon(self.bin, target) as daemon:
+            self.seconds = timed(lambda: daemon.ctl("model", "import", "model", source))
+            return daemon.ctl("store", "status")["stored_bytes"]
+
+    def give(self, target, out):
+        with Daemon(self.bin, target) as daemon:
+            self.seconds = timed(lambda: daemon.ctl("model", "export", "model@v1", out))
+
+
+def digests(directory):
+    found = set()
+    for at, _, names in os.walk(directory):
+        for name in names:
+            with open(os.path.join(at, name), "rb") as file:
+                found.add(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
+
+
+def compare(title, source, kind, bin, work):
+    contenders = [Copy(), Zstd(), ZipNN(kind), Ours(bin)]
+    contenders[3:3] = [peer() for program, peer in (("restic", Restic), ("borg", Borg)) if shutil.which(program)]
+    original, wanted = size(source), digests(source)
+    stored, taken, given = {}, {}, {}
+    for _ in range(ROUNDS):
+        for contender in contenders:
+            target, out = os.path.join(work, "kept"), os.path.join(work, "back")
+            for path in (target, out):
+                shutil.rmtree(path, ignore_errors=True)
+            os.sync()
+            seconds = timed(lambda: stored.__setitem__(contender.name, contender.take(source, target)))
+            taken.setdefault(contender.name, []).append(getattr(contender, "seconds", seconds))
+            seconds = timed(lambda: contender.give(target, out))
+            given.setdefault(contender.name, []).append(getattr(contender, "seconds", seconds))
+            if not wanted <= digests(out):
+                raise SystemExit(f"{contender.name} did not give back what it was given")
+    yardstick = statistics.median(taken[Copy.name])
+    rows = []
+    for name, times in taken.items():
+        seconds, back = statistics.median(times), statistics.median(given[name])
+        rows.append(
+            [
+                name,
+                f"{original / stored[name]:.3f}",
+                f"{seconds:.2f} s",
+                f"{seconds / yardstick:.2f}",
+                f"{original / seconds / 1e9:.2f} GB/s",
+                f"{back:.2f} s",
+            ]
+        )
+    table(
+        f"{title}: {original / 1e6:.1f} MB, medians of {ROUNDS} rounds by turns",
+        ["what", "ratio", "in, durable", "of cp", "in", "out"],
+        rows,
+    )
+    shutil.rmtree(os.path.join(work, "kept"))
+    shutil.rmtree(os.path.join(work, "back"))
+
+
+def main(bin, work):
+    here = os.path.join(work, "store")
+    os.makedirs(here)
+    shared = os.environ.get("UNLEARN_SHARED")
+    for config in sorted(glob.glob(os.path.join(shared or "/nonexistent", "models", "*", "*", "config.json"))):
+        model = os.path.dirname(config)
+        compare(os.path.relpath(model, os.path.join(shared, "models")) + ", f32", model, "float32", bin, here)
+    large = os.path.join(here, "weights")
+    weights(large)
+    compare("weight-like bf16", large, "bfloat16", bin, here)
+    shutil.rmtree(here)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
