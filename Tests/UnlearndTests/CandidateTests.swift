@@ -70,6 +70,68 @@ struct CandidateTests {
         await world.control.shutdown()
     }
 
+    @Test func `what people keep stays until they let it go`() async throws {
+        let world = try await prepared(CandidateRules(depth: 0, days: 0))
+        let control = world.control
+        let root = Peer(uid: 0, gid: 0, pid: 0, role: .admin)
+        let soon = Timestamp(milliseconds: Timestamp.now.milliseconds + 1000)
+        let held = try await control.hold(
+            HoldParams(version: try World.reference("m@v2"), reason: "Case of Ann"), peer: World.user)
+        #expect(held.hold?.reason == "Case of Ann" && held.hold?.who == Int(World.user.uid))
+        _ = try await control.hold(
+            HoldParams(version: try World.reference("m@v3"), reason: "short", until: soon), peer: World.user)
+        _ = try await control.tag(
+            TagParams(version: try World.reference("m@v4"), tag: "release"), peer: World.user)
+        // A tag that is set again moves.
+        _ = try await control.tag(
+            TagParams(version: try World.reference("m@v5"), tag: "release"), peer: World.user)
+        #expect(try await control.gc(dryRun: false, peer: World.user).expired.map(\.description) == ["m@v4"])
+        try await Task.sleep(for: .milliseconds(soon.milliseconds - Timestamp.now.milliseconds + 1))
+        #expect(try await control.gc(dryRun: false, peer: World.user).expired.map(\.description) == ["m@v3"])
+        _ = try await control.unhold(try World.reference("m@v2"), peer: root)
+        _ = try await control.tag(
+            TagParams(version: try World.reference("m@v5"), tag: "release", remove: true), peer: World.user)
+        #expect(
+            try await control.gc(dryRun: false, peer: World.user).expired.map(\.description)
+                == ["m@v5", "m@v2"])
+        let audit = try await control.auditLog(AuditLogParams())
+        #expect(audit.filter { $0.action == "model.hold" }.count == 2)
+        #expect(!audit.contains { $0.body.serializedString().contains("Ann") })
+        #expect(try await control.auditVerify().valid)
+        await control.shutdown()
+    }
+
+    @Test(arguments: ["v7", "", "a b", "../x"])
+    func `what is no tag is refused`(_ tag: String) async throws {
+        let world = try World()
+        await world.control.start()
+        try await world.model("m")
+        let error = await #expect(throws: RPCError.self) {
+            _ = try await world.control.tag(
+                TagParams(version: try World.reference("m@v1"), tag: tag), peer: World.user)
+        }
+        #expect(error?.field == "tag")
+        await world.control.shutdown()
+    }
+
+    @Test func `a hold names a version, a reason and a time to come`() async throws {
+        let world = try World()
+        await world.control.start()
+        try await world.model("m")
+        let past = Timestamp(milliseconds: 1000)
+        for (version, reason, until, field) in [
+            ("m", "why", nil, "version"), ("m@v1", " ", nil, "reason"), ("m@v1", "why", past, "until"),
+        ] as [(String, String, Timestamp?, String)] {
+            let error = await #expect(throws: RPCError.self) {
+                _ = try await world.control.hold(
+                    HoldParams(version: try World.reference(version), reason: reason, until: until),
+                    peer: World.user)
+            }
+            #expect(error?.field == field)
+        }
+        await world.control.shutdown()
+    }
+
     @Test func `tidying does the same without being asked`() async throws {
         let world = try await prepared(CandidateRules(depth: 1, days: 0))
         await world.control.tidyCandidates()

@@ -67,7 +67,8 @@ struct StateDatabaseTests {
         try queue.writeWithoutTransaction { db in
             try db.execute(
                 sql: """
-                    DROP TABLE evidence; ALTER TABLE job DROP COLUMN checkpoint;
+                    DROP TABLE hold; DROP TABLE tag; DROP TABLE evidence;
+                    ALTER TABLE job DROP COLUMN checkpoint;
                     ALTER TABLE job DROP COLUMN pause_requested;
                     DELETE FROM grdb_migrations WHERE identifier <> '1'; PRAGMA user_version = 1
                     """)

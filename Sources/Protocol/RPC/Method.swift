@@ -62,6 +62,12 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelPromote = "model.promote"
     /// ``ModelFilterParams`` → ``ModelFilter``
     case modelFilter = "model.filter"
+    /// ``HoldParams`` → ``VersionSummary``
+    case modelHold = "model.hold"
+    /// ``VersionParams`` → ``VersionSummary``
+    case modelUnhold = "model.unhold"
+    /// ``TagParams`` → ``VersionSummary``
+    case modelTag = "model.tag"
     /// ``NoParams`` → ``StoreStatus``
     case storeStatus = "store.status"
     /// ``StoreGCParams`` → ``StoreGCResult``
@@ -88,9 +94,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
             .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
-            .storeGC,
+            .modelHold, .modelTag, .storeGC,
             .queuePause, .queueResume:
             .operator_
+        case .modelUnhold: .admin
         }
     }
 

@@ -60,12 +60,19 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var digest: Digest
     package var bytes: Int64
     package var note: String?
+    /// Why it must not be destroyed.
+    package var hold: VersionHold?
+    /// Its names, in order.
+    package var tags: [String]
     /// A summary.
     package init(
         version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
         head: Bool,
-        candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?
+        candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?,
+        hold: VersionHold? = nil, tags: [String] = []
     ) {
+        self.hold = hold
+        self.tags = tags
         self.gone = gone
         self.version = version
         self.parent = parent
@@ -80,7 +87,7 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case version, parent, job, kind, created, head, candidate, gone, digest, bytes, note
+        case version, parent, job, kind, created, head, candidate, gone, digest, bytes, note, hold, tags
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -96,6 +103,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         try container.encode(digest, forKey: .digest)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(note, forKey: .note)
+        try container.encode(hold, forKey: .hold)
+        try container.encode(tags, forKey: .tags)
     }
 }
 

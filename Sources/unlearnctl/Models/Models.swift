@@ -10,6 +10,6 @@ struct Models: ParsableCommand {
         subcommands: [
             ModelImport.self, ModelExport.self, ModelCreate.self, ModelList.self, ModelShow.self,
             ModelHistory.self,
-            ModelDiff.self, ModelFilterCommand.self,
+            ModelDiff.self, ModelFilterCommand.self, ModelTag.self, ModelHold.self, ModelUnhold.self,
         ])
 }

@@ -14,11 +14,17 @@ enum VersionTable {
             table.add([
                 version.version.description, version.parent?.description ?? "–",
                 version.job.map { "\(kind), job \($0)" } ?? kind,
-                version.head ? "head" : version.gone ? "gone" : version.candidate ? "candidate" : "",
+                place(version),
                 Text.bytes(version.bytes),
                 version.digest.short, Text.relative(version.created), version.note ?? "",
             ])
         }
         return table
+    }
+
+    private static func place(_ version: VersionSummary) -> String {
+        let place = version.head ? "head" : version.gone ? "gone" : version.candidate ? "candidate" : ""
+        return ([place] + (version.hold == nil ? [] : ["held"]) + version.tags).filter { !$0.isEmpty }
+            .joined(separator: ", ")
     }
 }

@@ -136,7 +136,9 @@ extension ControlPlane {
             created: model.created)
     }
 
-    private static func history(_ model: ModelRow, _ db: Database) throws -> [VersionSummary] {
+    static func history(_ model: ModelRow, _ db: Database) throws -> [VersionSummary] {
+        let holds = try HoldRow.holds(of: model.name, at: .now, db)
+        let tags = try HoldRow.tags(of: model.name, db)
         let kinds = try Row.fetchAll(
             db, sql: "SELECT id, kind FROM job WHERE id IN (SELECT job FROM version WHERE model = ?)",
             arguments: [model.name.text]
@@ -147,7 +149,7 @@ extension ControlPlane {
                 created: $0.created,
                 head: $0.number == model.head, candidate: $0.candidate, gone: $0.isGone, digest: $0.digest,
                 bytes: $0.bytes,
-                note: $0.note)
+                note: $0.note, hold: holds[$0.number], tags: tags[$0.number] ?? [])
         }
     }
 }

@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 3
+    static let version = 4
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -24,6 +24,10 @@ enum Schema {
         migrator.registerMigration("3") { db in
             for statement in training { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 3")
+        }
+        migrator.registerMigration("4") { db in
+            for statement in keeping { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 4")
         }
         return migrator
     }
@@ -43,6 +47,21 @@ enum Schema {
     private static let training = [
         "ALTER TABLE job ADD COLUMN checkpoint TEXT CHECK(checkpoint IS NULL OR json_valid(checkpoint))",
         "ALTER TABLE job ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0 CHECK(pause_requested IN (0, 1))",
+    ]
+
+    /// Holds and tags of versions.
+    private static let keeping = [
+        """
+        CREATE TABLE hold(
+          model TEXT NOT NULL, n INTEGER NOT NULL, reason TEXT NOT NULL, until INTEGER,
+          who INTEGER NOT NULL, created INTEGER NOT NULL,
+          PRIMARY KEY(model, n), FOREIGN KEY(model, n) REFERENCES version(model, n)) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE tag(
+          model TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,
+          PRIMARY KEY(model, name), FOREIGN KEY(model, n) REFERENCES version(model, n)) STRICT, WITHOUT ROWID
+        """,
     ]
 
     private static let first = [

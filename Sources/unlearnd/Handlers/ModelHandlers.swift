@@ -18,6 +18,15 @@ extension Router {
         on(.modelFilter) { (params: ModelFilterParams, session) async throws(RPCError) in
             try await control.filter(params, peer: session.peer)
         }
+        on(.modelHold) { (params: HoldParams, session) async throws(RPCError) in
+            try await control.hold(params, peer: session.peer)
+        }
+        on(.modelUnhold) { (params: VersionParams, session) async throws(RPCError) in
+            try await control.unhold(params.version, peer: session.peer)
+        }
+        on(.modelTag) { (params: TagParams, session) async throws(RPCError) in
+            try await control.tag(params, peer: session.peer)
+        }
         on(.modelRollback) { (params: RollbackParams, session) async throws(RPCError) in
             try await control.rollback(params, peer: session.peer)
         }

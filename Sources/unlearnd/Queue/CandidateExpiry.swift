@@ -21,7 +21,7 @@ package struct CandidateRules: Hashable, Sendable {
 /// figures and evidence stay; their bytes become garbage.
 ///
 /// Never given up: heads, what was head once (such versions are no candidates), versions that a running job holds, that
-/// a waiting job names, or that a version which stays was made from.
+/// a waiting job names, that are held or tagged, or that a version which stays was made from.
 enum CandidateExpiry {
     /// The candidates whose time is over, newest first within each model.
     static func due(_ rules: CandidateRules, now: Timestamp, _ db: Database) throws -> [VersionRow] {
@@ -36,7 +36,7 @@ enum CandidateExpiry {
             where place >= rules.depth && version.created.milliseconds < oldest
                 && version.number != model.head
             {
-                if needed == nil { needed = try named(db) }
+                if needed == nil { needed = try named(now, db) }
                 let reference = VersionReference(model: version.model, version: version.number)
                 guard needed?.contains(reference) != true,
                     !staying.contains(where: { $0.parent == version.number })
@@ -68,13 +68,14 @@ enum CandidateExpiry {
         return due
     }
 
-    /// The versions that unfinished jobs hold or name by number.
-    private static func named(_ db: Database) throws -> Set<VersionReference> {
+    /// The versions that unfinished jobs hold or name by number, and those that people keep.
+    private static func named(_ now: Timestamp, _ db: Database) throws -> Set<VersionReference> {
         var named: Set<VersionReference> = []
         for row in try Row.fetchAll(db, sql: "SELECT model, n FROM pin") {
             let model = try row.named("pin", "model", ModelName.init(_:))
             named.insert(VersionReference(model: model, version: row.version("n")))
         }
+        named.formUnion(try HoldRow.kept(at: now, db))
         for job in try JobRow.all(in: JobState.allCases.filter { !$0.isTerminal }, db) {
             let spec = job.job.spec
             let parameters = spec.parameters
