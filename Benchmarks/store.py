@@ -109,14 +109,20 @@ class ZipNN:
 
     def take(self, source, target):
         os.makedirs(target)
-        for path in files(source):
-            with open(path, "rb") as file, open(os.path.join(target, os.path.basename(path)), "wb") as out:
-                out.write(self.codec.compress(file.read()))
+        in_child(lambda: self.compress(source, target))
         os.sync()
         return size(target)
 
+    def compress(self, source, target):
+        for path in files(source):
+            with open(path, "rb") as file, open(os.path.join(target, os.path.basename(path)), "wb") as out:
+                out.write(self.codec.compress(file.read()))
+
     def give(self, target, out):
         os.makedirs(out)
+        in_child(lambda: self.decompress(target, out))
+
+    def decompress(self, target, out):
         for path in files(target):
             with open(path, "rb") as file, open(os.path.join(out, os.path.basename(path)), "wb") as plain:
                 plain.write(self.codec.decompress(file.read()))
@@ -169,6 +175,25 @@ class Ours:
             self.seconds = timed(lambda: daemon.ctl("model", "export", "model@v1", out))
 
 
+class Crashed(Exception):
+    """A contender ended by a signal."""
+
+
+def in_child(work):
+    """Runs `work` in a process of its own: native code that aborts takes only that one with it."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise Crashed(f"ended with status {os.waitstatus_to_exitcode(status)}")
+
+
 def digests(directory):
     found = set()
     for at, _, names in os.walk(directory):
@@ -184,21 +209,26 @@ def compare(title, source, kind, bin, work):
     original, wanted = size(source), digests(source)
     stored, taken, given = {}, {}, {}
     for _ in range(ROUNDS):
-        for contender in contenders:
+        for contender in list(contenders):
             target, out = os.path.join(work, "kept"), os.path.join(work, "back")
             for path in (target, out):
                 shutil.rmtree(path, ignore_errors=True)
             os.sync()
-            seconds = timed(lambda: stored.__setitem__(contender.name, contender.take(source, target)))
-            taken.setdefault(contender.name, []).append(getattr(contender, "seconds", seconds))
-            seconds = timed(lambda: contender.give(target, out))
+            try:
+                seconds = timed(lambda: stored.__setitem__(contender.name, contender.take(source, target)))
+                taken.setdefault(contender.name, []).append(getattr(contender, "seconds", seconds))
+                seconds = timed(lambda: contender.give(target, out))
+            except Crashed as crash:
+                print(f"{contender.name}, {title}: {crash}")
+                contenders.remove(contender)
+                continue
             given.setdefault(contender.name, []).append(getattr(contender, "seconds", seconds))
             if not wanted <= digests(out):
                 raise SystemExit(f"{contender.name} did not give back what it was given")
     yardstick = statistics.median(taken[Copy.name])
     rows = []
-    for name, times in taken.items():
-        seconds, back = statistics.median(times), statistics.median(given[name])
+    for name in (contender.name for contender in contenders):
+        seconds, back = statistics.median(taken[name]), statistics.median(given[name])
         rows.append(
             [
                 name,
