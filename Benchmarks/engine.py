@@ -138,10 +138,10 @@ class Bench:
         reason = ours.fact("unavailable")
         peers = amount / theirs.seconds
         if reason:
-            self.rows.append([what, f"{peers:.1f} {unit}", "not available on this CPU", "", f"{theirs.peak / 2**30:.2f} GiB", ""])
+            self.add([what, f"{peers:.1f} {unit}", f"not available: {reason}", "", f"{theirs.peak / 2**30:.2f} GiB", ""])
             return
         mine = amount / ours.seconds
-        self.rows.append(
+        self.add(
             [what, f"{peers:.1f} {unit}", f"{mine:.1f} {unit}", f"{mine / peers:.2f}", f"{theirs.peak / 2**30:.2f} GiB", f"{ours.peak / 2**30:.2f} GiB"])
 
     def step(self, shape, precision="f32"):
@@ -167,6 +167,11 @@ class Bench:
         self.step("llama-135m")
 
     def precision(self):
+        if not bfloat16_instructions():
+            # PyTorch emulates each product there: one step takes the better part of an hour.
+            for shape in SHAPES:
+                self.add([f"ascent step {shape} bf16", "not taken: this CPU has no bf16 instructions", "", "", "", ""])
+            return
         for shape in SHAPES:
             self.step(shape, "bf16")
 
@@ -233,7 +238,12 @@ class Bench:
             f"{times[len(times) * 99 // 100] * 1e3:.2f} ms, {len(times)} pings")
 
     def note(self, text):
-        self.rows.append(text)
+        self.add(text)
+
+    def add(self, row):
+        """Keeps a row, and shows it at once: a run takes long, and what it has measured stays when it is cut off."""
+        self.rows.append(row)
+        print(row if isinstance(row, str) else " | ".join(cell for cell in row if cell), file=sys.stderr, flush=True)
 
     def show(self):
         table(
@@ -243,6 +253,12 @@ class Bench:
         for row in self.rows:
             if isinstance(row, str):
                 print(f"  {row}")
+
+
+def bfloat16_instructions():
+    with open("/proc/cpuinfo") as file:
+        flags = next((line.split() for line in file if line.startswith("flags")), [])
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def ours_shares(side):
