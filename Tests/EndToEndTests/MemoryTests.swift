@@ -43,6 +43,9 @@ struct MemoryTests {
         for (method, options) in [
             ("finetune", ["--no-evaluate"]), ("finetune", ["--no-evaluate", "--checkpoint-activations"]),
             ("finetune", ["--no-evaluate", "--train-layers", "3-5"]),
+            ("finetune", ["--lora-rank", "8"]), ("ascent", ["--no-evaluate", "--retain-loss", "kl"]),
+            ("npo", ["--no-evaluate"]), ("undial", ["--no-evaluate"]), ("rmu", ["--no-evaluate"]),
+            ("graddiff", ["--no-evaluate", "--sam-rho", "0.01"]),
         ] {
             let estimate = try submit(daemon, method, options + ["--dry-run", "--json"]).json
             let output = try submit(daemon, method, options + ["--wait", "--json"])
@@ -54,7 +57,8 @@ struct MemoryTests {
             #expect(abs(peak - predicted) <= 0.1 * predicted, "\(method) \(options)")
             // The daemon knows rows by their ids alone; those it counts are the rows' own.
             let admitted = try #require(estimate["estimate"]?["memory"]?.doubleValue)
-            #expect(abs(admitted - predicted) <= 0.05 * predicted, "\(method) \(options)")
+            // How much of the base is kept, the rows alone can tell: a copy of the weights is admitted.
+            #expect(admitted >= 0.95 * predicted && admitted <= 1.15 * predicted, "\(method) \(options)")
         }
     }
 

@@ -21,6 +21,19 @@ struct ResumptionTests {
         ],
     ]
 
+    /// Further ones whose state is more than weights and moments: adapters, what was taken of the base, a step uphill.
+    private static let furtherMethods: [[String]] = [
+        ["finetune", "--data", "r.jsonl", "--learning-rate", "1e-2", "--lora-rank", "4"],
+        [
+            "npo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3", "--sam-rho", "0.01",
+            "--pairing", "cycle",
+        ],
+        [
+            "retrain", "--from", "people@v1", "--fresh", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3",
+            "--schedule", "linear", "--accumulate", "2",
+        ],
+    ]
+
     /// A daemon with a randomly initialised `people` and short forget and retain files.
     private func prepared() throws -> RunningDaemon {
         let daemon = try RunningDaemon()
@@ -39,8 +52,10 @@ struct ResumptionTests {
 
     /// The same training, of v1 unless told otherwise.
     private func submit(
-        _ daemon: RunningDaemon, _ method: [String], model: String = "people@v1", _ more: String...
+        _ daemon: RunningDaemon, _ method: [String], model: String? = nil, _ more: String...
     ) throws -> JobID {
+        // What is retrained becomes a model of its own.
+        let model = model ?? (method[0] == "retrain" ? "gold" : "people@v1")
         let method = method.map { $0.hasSuffix(".jsonl") ? "\(daemon.directory)/\($0)" : $0 }
         let output = try daemon.ctl(
             ["submit"] + method + ["--model", model, "--batch-size", "2", "--epochs", "6", "--quiet"]
@@ -76,7 +91,22 @@ struct ResumptionTests {
         try daemon.eventually("the checkpoints are swept") { try checkpoints(daemon).isEmpty }
     }
 
-    @Test(arguments: methods)
+    @Test func `a worker killed before the first checkpoint is followed by one that begins again`() throws {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, Self.methods[1]))
+        let id = try submit(daemon, Self.methods[1])
+        try daemon.eventually("job \(id) runs", seconds: 60) {
+            try job(daemon, id).state == .running && !daemon.children.isEmpty
+        }
+        var kills = 0
+        for worker in daemon.children where Glibc.kill(worker, SIGKILL) == 0 { kills += 1 }
+        let disturbed = try end(daemon, id)
+        #expect(kills == 1 && disturbed.state == .succeeded, "\(String(describing: disturbed.error))")
+        #expect(disturbed.digest == undisturbed.digest)
+        #expect(disturbed.warnings.contains { $0.contains("begins again") })
+    }
+
+    @Test(arguments: methods + furtherMethods)
     func `killed at random moments, daemon or worker, with one and two threads`(method: [String]) throws {
         let daemon = try prepared()
         let undisturbed = try end(daemon, submit(daemon, method))

@@ -113,6 +113,20 @@ struct PauseTests {
         #expect(found.checkpoint?.step == 3 && found.base == VersionNumber(1) && found.attempt == 0)
     }
 
+    @Test func `a worker that dies before the first checkpoint is followed by another, three times at most`()
+        async throws
+    {
+        let world = try World()
+        await world.control.start()
+        try await world.model("m")
+        let job = try await train(world, note: "die")
+        let end = try await world.end(of: job)
+        #expect(end.state == .failed && end.error?.kind == .workerDied)
+        #expect(try await world.events(of: job).count { $0.data["to"] == "running" } == 3)
+        #expect(end.warnings.contains { $0.contains("the last words") && $0.contains("begins again") })
+        await world.control.shutdown()
+    }
+
     @Test func `a worker that dies after its checkpoint is followed by another, three times at most`()
         async throws
     {

@@ -179,6 +179,9 @@ package final class Transformer {
         return made
     }
 
+    /// Gives back the memory of the last pass: what comes next is of another size, or has other uses for it.
+    package func releaseActivations() { activations = nil }
+
     /// Rotations of queries and keys in `layer`, up to the longest row of the pass.
     func rotaryTable(_ layer: Int) -> RotaryTable? { configuration.rotary(layer).flatMap { rotary[$0] } }
 }

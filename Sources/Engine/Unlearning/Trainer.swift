@@ -96,6 +96,8 @@ package struct Trainer {
             context: model.context)
         optimizer.mask = mask
         try objective.begin(model, progress: progress)
+        // What was taken of the base came in batches of its own, perhaps larger than those of a step.
+        model.releaseActivations()
     }
 
     /// Trains.

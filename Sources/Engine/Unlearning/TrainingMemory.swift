@@ -7,6 +7,8 @@ package struct TrainingMemory: Sendable {
     /// What a worker has resident besides what is counted below: code, libraries, the threads' buffers, packed operands
     /// of the matrix products. Measured (`VmHWM` less the rest, over runs of a model of 25 million parameters).
     static let process = 72 << 20
+    /// Rows that are looked at together when an objective takes down what the base says, before the first step.
+    static let preparedRows = 4
     /// Pages that are touched at once: 2 MiB. A run of trained values takes whole ones.
     private static let page = (2 << 20) / MemoryLayout<Float>.stride
 
@@ -28,6 +30,8 @@ package struct TrainingMemory: Sendable {
     package var copies = 0
     /// Further memory that it holds, bytes.
     package var cached = 0
+    /// The block that activations are taken behind, where no logits are computed: those after it do not run.
+    package var steered: Int?
     /// Tokens of the longest row that is measured; `nil` when nothing is.
     package var measured: Int?
     /// Rows that are measured together.
@@ -56,13 +60,17 @@ package struct TrainingMemory: Sendable {
         // What is kept of the base is at most a copy of the weights; only the rows can tell how much less.
         copies =
             (parameters.retainLoss == .kl || kind == .undial ? 1 : 0) + (parameters.samRho == nil ? 0 : 1)
+        if kind == .rmu, (parameters.retainLoss ?? .activations) == .activations {
+            steered = parameters.layer ?? MethodDefaults.layer(of: configuration.layers)
+        }
         self.measured = measured
     }
 
     /// The peak of the worker's resident size, bytes.
     ///
     /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
-    /// largest batch, all f32; or the weights and the batch that is measured, if that is more.
+    /// largest batch, all f32; or the weights and the batch that is measured, or that the base is asked with, if that
+    /// is more.
     /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
     package func predict() throws(EngineError) -> Int {
         var layout = try ModelLayout(configuration)
@@ -77,8 +85,14 @@ package struct TrainingMemory: Sendable {
         let training =
             table.count + 3 * trained + copied + activations(rows * sequences, length, training: true)
         let measuring = measured.map { table.count + activations(measuredRows, $0, training: false) } ?? 0
+        // What an objective takes down of the base, it takes before gradients and moments exist.
+        let preparing =
+            copied > 0 || cached > 0
+            ? table.count + copied + activations(Self.preparedRows, length, training: true) : 0
         return Self.process
-            + max(MemoryLayout<Float>.stride * training + cached, MemoryLayout<Float>.stride * measuring)
+            + max(
+                MemoryLayout<Float>.stride * max(training, preparing) + cached,
+                MemoryLayout<Float>.stride * measuring)
     }
 
     /// Floats that become resident when the values of `range` are used.
@@ -96,9 +110,14 @@ package struct TrainingMemory: Sendable {
                 tokens: tokens, predictors: tokens, longest: max(1, length - 1), training: training,
                 checkpointing: checkpointing),
             threads: threads)
+        guard training else { return plan.total - plan.logitRows * configuration.vocabularySize }
+        if let steered {
+            let idle = max(0, configuration.layers - 1 - steered)
+            return plan.total - 2 * plan.logitRows * configuration.vocabularySize
+                - idle * plan.stream - min(idle, plan.slots - 1) * plan.blockParts.reduce(0, +)
+        }
         // Logits of a reference are touched only where there is one.
-        return plan.total
-            - (training && (copies > 0 || cached > 0) ? 0 : plan.logitRows * configuration.vocabularySize)
+        return plan.total - (copies > 0 || cached > 0 ? 0 : plan.logitRows * configuration.vocabularySize)
     }
 
     /// The prediction, and what changes of the job's options would make of it.

@@ -78,6 +78,8 @@ struct TrainingJob {
 
         try start(model)
         let outcome = try train(model, data, objective, checkpoints, saved)
+        // The writer needs room for chunks and their compression.
+        model.releaseActivations()
         let adapter = model.adapterFiles()
         model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)

@@ -44,11 +44,13 @@ enum JobEnd {
         return true
     }
 
-    /// The worker died: a job with a training checkpoint goes on from it, unless that has happened too often since
-    /// the checkpoint was written. False when that does not apply.
-    static func recover(_ id: JobID, epoch: Int, in change: Change) throws -> TrainingCheckpoint? {
+    /// The worker died: a job that trains goes on from its training checkpoint, or begins again where none has been
+    /// written, unless that has happened too often without a newer one.
+    ///
+    /// - Returns: Where it goes on, in words; `nil` when the job is to fail.
+    static func recover(_ id: JobID, epoch: Int, in change: Change) throws -> String? {
         let row = try JobRow.require(id, change.db)
-        guard let checkpoint = row.job.checkpoint, row.interruptions + 1 < OrphanRecovery.mostStarts,
+        guard row.job.kind.trains, row.interruptions + 1 < OrphanRecovery.mostStarts,
             try row.pauseRequested
                 ? suspend(id, epoch: epoch, in: change)
                 : JobRow.apply(
@@ -57,7 +59,10 @@ enum JobEnd {
         if !row.pauseRequested { try giveBackAttempt(id, in: change) }
         try change.db.execute(
             sql: "UPDATE job SET interruptions = interruptions + 1 WHERE id = ?", arguments: [id])
-        return checkpoint
+        guard let checkpoint = row.job.checkpoint else {
+            return "no training checkpoint had been written: the job begins again"
+        }
+        return "the job goes on from its training checkpoint, step \(checkpoint.step) of \(checkpoint.total)"
     }
 
     /// Writes down what the worker handed over.

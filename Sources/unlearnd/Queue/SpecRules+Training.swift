@@ -66,6 +66,11 @@ extension SpecRules {
         ] where isGiven && parameters.loraRank == nil {
             throw fault("parameters.\(name)", "\(name) needs lora_rank", "give --lora-rank N")
         }
+        if parameters.fresh == true && parameters.loraRank != nil {
+            throw fault(
+                "parameters.lora_rank", "adapters on fresh weights teach a model nothing else",
+                "train all weights with --fresh, or begin at a trained version with --from MODEL@vN")
+        }
         for (name, isGiven) in [
             ("train_tensors", parameters.trainTensors != nil),
             ("freeze_tensors", parameters.freezeTensors != nil),

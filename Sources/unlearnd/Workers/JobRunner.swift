@@ -247,10 +247,9 @@ final class JobRunner: Sendable {
                     }
                     if isSuspended, try JobEnd.suspend(id, epoch: epoch, in: change) { return false }
                     if failure.kind == .workerDied, !isShutdown,
-                        let checkpoint = try JobEnd.recover(id, epoch: epoch, in: change)
+                        let next = try JobEnd.recover(id, epoch: epoch, in: change)
                     {
-                        let text =
-                            "\(failure.message); the job goes on from its training checkpoint, step \(checkpoint.step) of \(checkpoint.total)"
+                        let text = "\(failure.message); \(next)"
                         try JobRow.warn(id, [text], in: change)
                         try LogRow.append([line].compactMap(\.self), to: id, in: change)
                         try change.record(.warning, job: id, ["message": .string(text)])

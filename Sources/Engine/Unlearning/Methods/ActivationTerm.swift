@@ -66,7 +66,7 @@ package final class ActivationTerm: LossTerm {
         for example in examples { starts.append(starts[starts.count - 1] + example.predictedCount) }
         let states = try FloatStorage(count: starts[examples.count] * width)
         var done = 0
-        for (rows, batch) in Batcher.byLength(examples, batchSize: 8) {
+        for (rows, batch) in Batcher.byLength(examples, batchSize: TrainingMemory.preparedRows) {
             try model.readStream(batch, after: layer + 1) { values in
                 for (row, places) in values.predictors(of: batch) {
                     for (index, place) in places.enumerated() {

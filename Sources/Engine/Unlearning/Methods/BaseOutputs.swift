@@ -54,7 +54,7 @@ final class BaseOutputs {
         let width = model.configuration.hiddenSize
         let states = try FloatStorage(count: starts[examples.count] * width)
         var done = 0
-        for (rows, batch) in Batcher.byLength(examples, batchSize: 8) {
+        for (rows, batch) in Batcher.byLength(examples, batchSize: TrainingMemory.preparedRows) {
             let outputs = try model.finalStates(batch)
             var next = 0
             for row in rows {

@@ -9,7 +9,7 @@ struct BaseSums {
     /// - Parameter progress: Called with the number of examples scored since the last call.
     init(_ model: Transformer, _ examples: [Example], progress: (Int) throws -> Void) throws {
         var sums = [Double](repeating: 0, count: examples.count)
-        for (rows, batch) in Batcher.byLength(examples, batchSize: 8) {
+        for (rows, batch) in Batcher.byLength(examples, batchSize: TrainingMemory.preparedRows) {
             for (row, positions) in zip(rows, try model.score(batch)) { sums[row] = positions.sum }
             try progress(rows.count)
         }
