@@ -29,7 +29,9 @@ struct Unlearnctl: ParsableCommand {
             Submit.self, Ps.self, Show.self, Logs.self, Wait.self, Watch.self, Cancel.self, Retry.self,
             Pause.self, Resume.self, Hold.self,
             Release.self, Report.self, Rollback.self, Promote.self, Models.self, Datasets.self, Generate.self,
-            Tokenize.self, Store.self, Queue.self, Audit.self, Events.self, System.self,
+            Tokenize.self, Store.self, Queue.self, Audit.self, VerifyCertificate.self, Purge.self,
+            Events.self,
+            System.self,
         ])
 
     /// Parses, runs, and ends with the status that the outcome has.

@@ -67,6 +67,8 @@ struct StateDatabaseTests {
         try queue.writeWithoutTransaction { db in
             try db.execute(
                 sql: """
+                    DROP TABLE commitment; DROP TABLE tombstone; DROP TABLE purge;
+                    ALTER TABLE version DROP COLUMN purged;
                     DROP TABLE hold; DROP TABLE tag; DROP TABLE evidence;
                     ALTER TABLE job DROP COLUMN checkpoint;
                     ALTER TABLE job DROP COLUMN pause_requested;

@@ -75,7 +75,8 @@ final class World: Sendable {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    private static func checkpoint(
+    /// Stores a checkpoint of one weight.
+    static func checkpoint(
         _ value: Float, in store: ObjectStore, _ directory: TemporaryDirectory
     ) throws -> (Digest, Digest) {
         let header = #"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#

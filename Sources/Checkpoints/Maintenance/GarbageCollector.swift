@@ -73,6 +73,24 @@ package enum GarbageCollector {
 }
 
 extension ObjectStore {
+    /// Removes the damaged files in `quarantine/` whose objects neither a given version nor a dataset needs; returns
+    /// how many.
+    ///
+    /// A purge calls it: what was set aside holds the bytes of purged versions as well.
+    package func sweepQuarantine(liveManifests: [Digest]) throws -> Int {
+        let live = try liveObjects(liveManifests)
+        return try store("the quarantine") {
+            var swept = 0
+            for name in try fileSystem.list(root + "/quarantine") {
+                guard let id = Digest(hex: String(name.prefix(64))), !live.contains(id) else { continue }
+                try fileSystem.unlink(root + "/quarantine/" + name)
+                swept += 1
+            }
+            if swept > 0 { try fileSystem.synchronizeDirectory(root + "/quarantine") }
+            return swept
+        }
+    }
+
     /// Every object that the given versions and all datasets need, manifests included.
     func liveObjects(_ manifests: [Digest]) throws -> Set<Digest> {
         var live = Set(manifests)

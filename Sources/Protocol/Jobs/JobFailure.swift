@@ -27,6 +27,8 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
         package static let memory = Kind(rawValue: "memory")
         /// A version, dataset or model that the job needs is gone.
         package static let missing = Kind(rawValue: "missing")
+        /// The result's bytes were purged and must not come back.
+        package static let gone = Kind(rawValue: "gone")
         /// Anything else: a fault of this software.
         package static let `internal` = Kind(rawValue: "internal")
     }

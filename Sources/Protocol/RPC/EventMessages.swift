@@ -105,6 +105,8 @@ package struct EventType: RawRepresentable, Codable, Hashable, Sendable {
     package static let head = EventType(rawValue: "head")
     /// A candidate was given up because its time was over: `version`, `digest`.
     package static let expired = EventType(rawValue: "expired")
+    /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
+    package static let purged = EventType(rawValue: "purged")
     /// Something worth knowing.
     package static let warning = EventType(rawValue: "warning")
     /// The queue was paused or resumed: `paused`.

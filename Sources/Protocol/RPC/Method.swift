@@ -68,6 +68,12 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelUnhold = "model.unhold"
     /// ``TagParams`` → ``VersionSummary``
     case modelTag = "model.tag"
+    /// ``PurgeVersionParams`` → ``PurgeResult``
+    case modelPurge = "model.purge"
+    /// ``PurgeDatasetParams`` → ``PurgeResult``
+    case datasetPurge = "dataset.purge"
+    /// ``PurgeJobParams`` → ``PurgeResult``
+    case jobPurge = "job.purge"
     /// ``NoParams`` → ``StoreStatus``
     case storeStatus = "store.status"
     /// ``StoreGCParams`` → ``StoreGCResult``
@@ -82,6 +88,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case auditLog = "audit.log"
     /// ``NoParams`` → ``AuditVerifyResult``
     case auditVerify = "audit.verify"
+    /// ``NoParams`` → ``AuditKey``
+    case auditKey = "audit.key"
+    /// ``CertificateParams`` → ``CertificateResult``
+    case auditCertificate = "audit.certificate"
 
     /// The least role that may call it.
     package var role: Role {
@@ -90,14 +100,14 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .datasetShow,
             .jobList, .jobShow, .jobLog, .jobEvidence, .modelList, .modelShow, .modelHistory, .modelFiles,
             .storeStatus,
-            .queueStatus, .auditLog, .auditVerify:
+            .queueStatus, .auditLog, .auditVerify, .auditKey:
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
             .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
-            .modelHold, .modelTag, .storeGC,
+            .modelHold, .modelTag, .storeGC, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
-        case .modelUnhold: .admin
+        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge: .admin
         }
     }
 

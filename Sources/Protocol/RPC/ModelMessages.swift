@@ -57,6 +57,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var candidate: Bool
     /// Whether its bytes are no longer there: it was purged, or a candidate whose time was over.
     package var gone: Bool
+    /// When it was purged; `null` if it was not.
+    package var purged: Timestamp?
     package var digest: Digest
     package var bytes: Int64
     package var note: String?
@@ -69,8 +71,9 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
         head: Bool,
         candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?,
-        hold: VersionHold? = nil, tags: [String] = []
+        hold: VersionHold? = nil, tags: [String] = [], purged: Timestamp? = nil
     ) {
+        self.purged = purged
         self.hold = hold
         self.tags = tags
         self.gone = gone
@@ -87,7 +90,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case version, parent, job, kind, created, head, candidate, gone, digest, bytes, note, hold, tags
+        case version, parent, job, kind, created, head, candidate, gone, purged, digest, bytes, note, hold,
+            tags
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -100,6 +104,7 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         try container.encode(head, forKey: .head)
         try container.encode(candidate, forKey: .candidate)
         try container.encode(gone, forKey: .gone)
+        try container.encode(purged, forKey: .purged)
         try container.encode(digest, forKey: .digest)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(note, forKey: .note)
@@ -197,10 +202,16 @@ package struct UnlearnedRequest: Codable, Hashable, Sendable {
     package var forget: Digest
     /// The version that the job made.
     package var version: VersionNumber
-    /// The versions before it in its line whose bytes are there.
+    /// The model's versions that know it and whose bytes are there: those that learned it, and what was made of them.
     package var knownBy: [VersionNumber]
+    /// Such versions of other models.
+    package var knownElsewhere: [VersionReference]
     /// A request.
-    package init(job: JobID, forget: Digest, version: VersionNumber, knownBy: [VersionNumber]) {
+    package init(
+        job: JobID, forget: Digest, version: VersionNumber, knownBy: [VersionNumber],
+        knownElsewhere: [VersionReference] = []
+    ) {
+        self.knownElsewhere = knownElsewhere
         self.job = job
         self.forget = forget
         self.version = version
@@ -210,6 +221,7 @@ package struct UnlearnedRequest: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, forget, version
         case knownBy = "known_by"
+        case knownElsewhere = "known_elsewhere"
     }
 }
 

@@ -6,8 +6,11 @@ import Protocol
 /// `audit …`.
 struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Read and check the log of who did what.",
-        subcommands: [AuditLog.self, AuditVerify.self])
+        commandName: "audit", abstract: "Read and check the log of who did what; certificates.",
+        subcommands: [
+            AuditLog.self, AuditVerify.self, AuditCertificate.self, AuditKeyCommand.self,
+            VerifyCertificate.self,
+        ])
 }
 
 /// `audit log`.

@@ -6,8 +6,8 @@ import Protocol
 /// `dataset …`.
 struct Datasets: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dataset", abstract: "List and show stored datasets.",
-        subcommands: [DatasetList.self, DatasetShow.self])
+        commandName: "dataset", abstract: "List, show and destroy stored datasets.",
+        subcommands: [DatasetList.self, DatasetShow.self, DatasetPurge.self])
 }
 
 /// `dataset list`.

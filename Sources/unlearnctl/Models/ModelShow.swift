@@ -38,10 +38,11 @@ struct ModelShow: ClientCommand {
         if !detail.requests.isEmpty {
             var requestTable = Table(["FORGOTTEN", "BY", "IN", "STILL KNOWN BY"])
             for request in detail.requests {
+                let known =
+                    request.knownBy.map(\.description) + request.knownElsewhere.map(\.description)
                 requestTable.add([
                     "dataset \(request.forget.short)…", "job \(request.job)", request.version.description,
-                    request.knownBy.isEmpty
-                        ? "no version kept" : request.knownBy.map(\.description).joined(separator: ", "),
+                    known.isEmpty ? "no version kept" : known.joined(separator: ", "),
                 ])
             }
             output.data("")

@@ -23,7 +23,10 @@ enum VersionTable {
     }
 
     private static func place(_ version: VersionSummary) -> String {
-        let place = version.head ? "head" : version.gone ? "gone" : version.candidate ? "candidate" : ""
+        let place =
+            version.head
+            ? "head"
+            : version.purged != nil ? "purged" : version.gone ? "gone" : version.candidate ? "candidate" : ""
         return ([place] + (version.hold == nil ? [] : ["held"]) + version.tags).filter { !$0.isEmpty }
             .joined(separator: ", ")
     }

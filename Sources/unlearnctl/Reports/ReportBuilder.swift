@@ -54,7 +54,7 @@ struct ReportBuilder {
             if let hint = error.hint { blocks.append(.note(hint)) }
         }
         if job.state.isTerminal {
-            blocks.append(.note(JobText.consequence(job)))
+            blocks.append(.note(JobText.consequence(job, base: source.base)))
         }
         return blocks
     }

@@ -116,7 +116,8 @@ enum JobText {
     }
 
     /// What the job changed, or why it changed nothing.
-    static func consequence(_ job: Job) -> String {
+    /// - Parameter base: The version that it started from as it is now, where that is known.
+    static func consequence(_ job: Job, base: VersionSummary? = nil) -> String {
         let model = job.model?.text ?? ""
         guard job.state == .succeeded else {
             return job.kind.writesVersion
@@ -130,6 +131,9 @@ enum JobText {
             }
         }
         if job.headMoved == true {
+            if let base, base.gone {
+                return "\(model)@\(version) is the head now; \(base.version) is gone for good"
+            }
             let before = job.base.map { "; \($0) stays: unlearnctl rollback \(model) --to \($0)" } ?? ""
             return "\(model)@\(version) is the head now\(before)"
         }

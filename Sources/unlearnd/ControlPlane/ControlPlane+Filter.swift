@@ -92,22 +92,43 @@ extension ControlPlane {
         return jobs.reversed()
     }
 
-    /// What each unlearning job in the head's line was asked to forget, and which versions were made before it and so
-    /// still know it.
-    static func requests(of model: ModelRow, _ db: Database) throws -> [UnlearnedRequest] {
+    /// Which datasets have rows of the forget sets of the unlearning jobs in a model's line, by job.
+    func shares(ofRequestsTo name: ModelName) async throws -> [JobID: [Digest: SharedRows.Share]] {
+        let (jobs, datasets) = try await database.read { db in
+            let head = try ModelRow.require(name, db).head.flatMap { try VersionRow.find(name, $0, db) }
+            return (
+                try head.map { try Self.unlearning(behind: $0, db) } ?? [],
+                Set(try StoredDataset.all(db).map(\.id))
+            )
+        }
+        return try await offloading { [sharedRows] in
+            try jobs.reduce(into: [:]) { found, job in
+                guard let forget = job.spec.forget else { return }
+                found[job.id] = try sharedRows.shares(of: forget, in: datasets)
+            }
+        }
+    }
+
+    /// What each unlearning job in the head's line was asked to forget, and which versions still know it.
+    static func requests(
+        of model: ModelRow, _ shares: [JobID: [Digest: SharedRows.Share]], _ db: Database
+    ) throws -> [UnlearnedRequest] {
         guard let head = try model.head.flatMap({ try VersionRow.find(model.name, $0, db) }) else {
             return []
         }
-        return try unlearning(behind: head, db).compactMap { job in
+        let jobs = try unlearning(behind: head, db)
+        guard !jobs.isEmpty else { return [] }
+        let versions = try KnowingVersions(db)
+        return try jobs.compactMap { job in
             guard let forget = job.spec.forget, let version = job.version else { return nil }
-            var knowing: [VersionNumber] = []
-            var next = try job.base.flatMap { try VersionRow.find(model.name, $0, db) }
-            while let row = next {
-                if !row.isGone { knowing.append(row.number) }
-                next = try row.parent.flatMap { try VersionRow.find(row.model, $0, db) }
-            }
+            // A purge left none, and took the rows that would tell what was trained on them.
+            let found =
+                try PurgeRow.all(of: job.id, db).isEmpty
+                ? versions.knowing(job, shares[job.id] ?? [:]).map(\.row) : []
             return UnlearnedRequest(
-                job: job.id, forget: forget, version: version, knownBy: knowing.reversed())
+                job: job.id, forget: forget, version: version,
+                knownBy: found.filter { $0.model == model.name }.map(\.number),
+                knownElsewhere: found.filter { $0.model != model.name }.map(\.reference))
         }
     }
 }

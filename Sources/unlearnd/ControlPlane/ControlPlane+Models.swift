@@ -16,6 +16,7 @@ extension ControlPlane {
     /// - Throws: `not_found`.
     package func model(_ name: ModelName) async throws(RPCError) -> ModelDetail {
         try await answering {
+            let shares = try await shares(ofRequestsTo: name)
             let (detail, head) = try await database.read { db in
                 let model = try ModelRow.require(name, db)
                 let head = try model.head.flatMap { try VersionRow.find(name, $0, db) }
@@ -23,7 +24,7 @@ extension ControlPlane {
                     ModelDetail(
                         summary: try Self.summary(model, db), history: try Self.history(model, db),
                         moves: try ModelRow.moves(of: name, db), files: [],
-                        requests: try Self.requests(of: model, db)), head
+                        requests: try Self.requests(of: model, shares, db)), head
                 )
             }
             guard let head, !head.isGone else { return detail }
@@ -149,7 +150,7 @@ extension ControlPlane {
                 created: $0.created,
                 head: $0.number == model.head, candidate: $0.candidate, gone: $0.isGone, digest: $0.digest,
                 bytes: $0.bytes,
-                note: $0.note, hold: holds[$0.number], tags: tags[$0.number] ?? [])
+                note: $0.note, hold: holds[$0.number], tags: tags[$0.number] ?? [], purged: $0.purged)
         }
     }
 }

@@ -89,6 +89,7 @@ extension ControlPlane {
                         ])
                 }
             }
+            if !dryRun { await finishPurges() }
             return StoreGCResult(
                 objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun,
                 expired: expired.map { VersionReference(model: $0.model, version: $0.number) })
@@ -100,11 +101,14 @@ extension ControlPlane {
     /// - Parameters:
     ///   - bytes: The whole text.
     ///   - name: What errors call it.
-    /// - Throws: `bad_input` naming file and line, `storage_full`.
+    /// - Throws: `bad_input` naming file and line, `storage_full`, `gone` for a text that was purged.
     package func putDataset(_ bytes: [UInt8], name: String?, peer: Peer) async throws(RPCError)
         -> DatasetSummary
     {
         try await answering {
+            let digest = ContentHash.of(bytes)
+            // Before a byte of it is written, and once more with the row: a purge may come between.
+            try await database.read { try Tombstone.refuse(dataset: digest, $0) }
             let ticket = uploads.begin()
             defer { uploads.end(ticket) }
             let (id, rows) = try await offloading { [store] in
@@ -113,6 +117,7 @@ extension ControlPlane {
             }
             let dataset = StoredDataset(id: id, bytes: Int64(bytes.count), rows: rows, created: .now)
             return try await database.change { change in
+                try Tombstone.refuse(dataset: id, change.db)
                 if let stored = try StoredDataset.find(id, change.db) { return stored.summary }
                 try dataset.insert(in: change)
                 try change.audit(
@@ -132,12 +137,19 @@ extension ControlPlane {
     }
 
     /// The dataset with that id, if it is stored: an upload of it needs no bytes.
+    /// - Throws: `gone` for one that was purged.
     package func dataset(id: Digest) async throws(RPCError) -> DatasetSummary? {
-        try await answering { try await database.read { try StoredDataset.find(id, $0)?.summary } }
+        try await answering {
+            try await database.read { db in
+                try Tombstone.refuse(dataset: id, db)
+                return try StoredDataset.find(id, db)?.summary
+            }
+        }
     }
 
     /// `dataset.show`: by the beginning of its id, at least 8 digits.
-    /// - Throws: `invalid_params`, `not_found`, `conflict` when several begin so.
+    /// - Throws: `invalid_params`, `not_found`, `gone` for the whole id of one that was purged, `conflict` when several
+    ///   begin so.
     package func dataset(_ prefix: String) async throws(RPCError) -> DatasetSummary {
         guard (8...64).contains(prefix.utf8.count),
             prefix.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
@@ -147,7 +159,10 @@ extension ControlPlane {
                 hint: "unlearnctl dataset list shows the ids", field: "dataset")
         }
         return try await answering {
-            let found = try await database.read { try StoredDataset.find(prefix: prefix, $0) }
+            let found = try await database.read { db in
+                if let id = Digest(hex: prefix) { try Tombstone.refuse(dataset: id, db) }
+                return try StoredDataset.find(prefix: prefix, db)
+            }
             guard let first = found.first else { throw RPCError(.notFound, "there is no dataset \(prefix)") }
             guard found.count == 1 else {
                 throw RPCError(.conflict, "several datasets begin with \(prefix)", hint: "give more digits")

@@ -21,6 +21,8 @@ package final class ControlPlane: Sendable {
     let predictor: MemoryPredictor?
     let checkpoints: TrainingCheckpointFiles
     let uploads = OpenUploads()
+    let sharedRows: SharedRows
+    let reserve: SpaceReserve
     let logger: Logger
 
     /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
@@ -73,6 +75,9 @@ package final class ControlPlane: Sendable {
                 hint: "check the disk's space")
         }
         shapes = ModelShapes(store: store)
+        sharedRows = SharedRows(store: store)
+        reserve = SpaceReserve(directory.path)
+        reserve.take()
         budget = MemoryBudget(configured: configuration.memoryLimit)
         let executable = WorkerExecutable.find(configured: configuration.workerPath)
         if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
@@ -98,8 +103,12 @@ package final class ControlPlane: Sendable {
         }
     }
 
-    /// Lets jobs start. Until then everything but running jobs works.
-    package func start() async { await scheduler.start() }
+    /// Finishes what purges of an earlier daemon have left to do, and lets jobs start. Until then everything but running
+    /// jobs works.
+    package func start() async {
+        await finishPurges()
+        await scheduler.start()
+    }
 
     /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
     package func run() async {
@@ -108,6 +117,7 @@ package final class ControlPlane: Sendable {
         let tidying = Task {
             while !Task.isCancelled {
                 await tidyCandidates()
+                await finishPurges()
                 try? await Task.sleep(for: .seconds(3600))
             }
         }

@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 4
+    static let version = 5
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -28,6 +28,10 @@ enum Schema {
         migrator.registerMigration("4") { db in
             for statement in keeping { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 4")
+        }
+        migrator.registerMigration("5") { db in
+            for statement in erasure { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 5")
         }
         return migrator
     }
@@ -61,6 +65,25 @@ enum Schema {
         CREATE TABLE tag(
           model TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,
           PRIMARY KEY(model, name), FOREIGN KEY(model, n) REFERENCES version(model, n)) STRICT, WITHOUT ROWID
+        """,
+    ]
+
+    /// Purges, what must never come back, and the salts of certificates.
+    private static let erasure = [
+        """
+        CREATE TABLE purge(
+          id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER REFERENCES job(id), reason TEXT, actor INTEGER NOT NULL,
+          started INTEGER NOT NULL, finished INTEGER, result TEXT NOT NULL CHECK(json_valid(result))) STRICT
+        """,
+        """
+        CREATE TABLE tombstone(
+          digest TEXT PRIMARY KEY CHECK(length(digest) = 64), purge INTEGER NOT NULL REFERENCES purge(id),
+          time INTEGER NOT NULL) STRICT, WITHOUT ROWID
+        """,
+        "ALTER TABLE version ADD COLUMN purged INTEGER",
+        """
+        CREATE TABLE commitment(
+          job INTEGER PRIMARY KEY REFERENCES job(id), salt TEXT NOT NULL CHECK(length(salt) = 64)) STRICT
         """,
     ]
 

@@ -18,6 +18,8 @@ struct VersionRow: Hashable, Sendable {
     var candidate: Bool
     /// Whether its bytes are no longer there.
     var isGone: Bool
+    /// When they were purged; `nil` if they were not.
+    var purged: Timestamp?
     var created: Timestamp
     var note: String?
 
@@ -56,9 +58,13 @@ struct VersionRow: Hashable, Sendable {
         job = row["job"]
         candidate = row["candidate"]
         isGone = row["state"] == "gone"
+        purged = row.time("purged")
         created = Timestamp(milliseconds: row["created"])
         note = row["note"]
     }
+
+    /// Its name.
+    var reference: VersionReference { VersionReference(model: model, version: number) }
 
     /// What a worker is told of it.
     var binding: VersionBinding {
@@ -76,6 +82,11 @@ struct VersionRow: Hashable, Sendable {
     static func all(of model: ModelName, _ db: Database) throws -> [VersionRow] {
         try Row.fetchAll(db, sql: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text])
             .map(VersionRow.init)
+    }
+
+    /// The versions of all models.
+    static func everything(_ db: Database) throws -> [VersionRow] {
+        try Row.fetchAll(db, sql: "SELECT * FROM version ORDER BY model, n").map(VersionRow.init)
     }
 
     /// The manifests of every version whose bytes are there.
@@ -105,10 +116,15 @@ struct VersionRow: Hashable, Sendable {
                 .notFound, "model \(reference.model) has no version \(number)",
                 hint: "unlearnctl model history \(reference.model) lists its versions")
         }
+        if let purged = version.purged {
+            throw RPCError(
+                .gone, "\(reference.model)@\(number) was purged on \(purged)",
+                hint: "it cannot come back; unlearnctl model history \(reference.model) lists what is there")
+        }
         guard !version.isGone else {
             throw RPCError(
                 .gone,
-                "the bytes of \(reference.model)@\(number) are gone: it was purged, or a candidate whose time was over",
+                "the bytes of \(reference.model)@\(number) are gone: it was a candidate whose time was over",
                 hint: "name a version whose bytes are there; the job that made it can be submitted again"
             )
         }

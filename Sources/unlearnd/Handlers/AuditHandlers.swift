@@ -8,6 +8,10 @@ extension Router {
         on(.auditLog) { (params: AuditLogParams, _) async throws(RPCError) in
             try await control.auditLog(params)
         }
+        on(.auditKey) { (_: NoParams, _) async throws(RPCError) in try await control.auditKey() }
+        on(.auditCertificate) { (params: CertificateParams, session) async throws(RPCError) in
+            try await control.certificate(params, peer: session.peer)
+        }
         on(.auditVerify) { (_: NoParams, _) async throws(RPCError) in try await control.auditVerify() }
     }
 }

@@ -9,6 +9,9 @@ extension Router {
         on(.datasetShow) { (params: DatasetParams, _) async throws(RPCError) in
             try await control.dataset(params.dataset)
         }
+        on(.datasetPurge) { (params: PurgeDatasetParams, session) async throws(RPCError) in
+            try await control.purge(params, peer: session.peer)
+        }
         on(.blobBegin) { (params: BlobBeginParams, session) async throws(RPCError) in
             if let stored = try await control.dataset(id: params.sha256) {
                 return BlobBeginResult(blob: nil, offset: stored.bytes, dataset: stored.dataset)

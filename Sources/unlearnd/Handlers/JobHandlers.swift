@@ -32,6 +32,9 @@ extension Router {
         on(.jobResume) { (params: JobParams, session) async throws(RPCError) in
             try await control.resume(params.job, peer: session.peer)
         }
+        on(.jobPurge) { (params: PurgeJobParams, session) async throws(RPCError) in
+            try await control.purge(params, peer: session.peer)
+        }
         on(.jobRelease) { (params: JobParams, session) async throws(RPCError) in
             try await control.release(params.job, peer: session.peer)
         }

@@ -27,6 +27,9 @@ extension Router {
         on(.modelTag) { (params: TagParams, session) async throws(RPCError) in
             try await control.tag(params, peer: session.peer)
         }
+        on(.modelPurge) { (params: PurgeVersionParams, session) async throws(RPCError) in
+            try await control.purge(params, peer: session.peer)
+        }
         on(.modelRollback) { (params: RollbackParams, session) async throws(RPCError) in
             try await control.rollback(params, peer: session.peer)
         }

@@ -23,6 +23,15 @@ enum FailPoint: String, CaseIterable {
     /// The orphans of an earlier daemon were put back inside the transaction, which has not ended.
     case insideRecovery = "inside-recovery"
 
+    /// Everything of a purge was written inside the transaction, which has not ended.
+    case insidePurge = "inside-purge"
+    /// The purge is durable; no file is gone yet.
+    case afterPurgeRecord = "after-purge-record"
+    /// The datasets' lists are gone, their objects are not.
+    case afterPurgeDatasets = "after-purge-datasets"
+    /// The objects are gone; the purge is not recorded as finished.
+    case afterPurgeObjects = "after-purge-objects"
+
     /// The variable that names the point.
     static let variable = "UNLEARND_FAILPOINT"
 

@@ -12,6 +12,7 @@ enum JobEnd {
         }
         try change.db.execute(
             sql: "UPDATE job SET error = ? WHERE id = ?", arguments: [try JSONColumn.text(failure), id])
+        if failure.kind == .gone { try PurgeRow.reopenNewest(in: change) }
         return true
     }
 

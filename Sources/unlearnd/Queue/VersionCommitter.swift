@@ -60,11 +60,13 @@ enum VersionCommitter {
 
     /// The transaction. Needs the state `committing`.
     /// - Returns: False when somebody ended the job before; nothing is changed then.
+    /// - Throws: ``JobFailure`` of kind `gone` for bytes that were purged.
     static func commit(_ claim: Claim, _ proposal: Proposal, in change: Change) throws -> Bool {
         let job = try JobRow.require(claim.id, change.db)
         guard let model = claim.model, job.state == .committing, job.epoch == claim.epoch else {
             return false
         }
+        try Tombstone.refuse(version: proposal.digest, change.db)
         if try ModelRow.find(model, change.db) == nil { try ModelRow.insert(model, in: change) }
         let row = try ModelRow.require(model, change.db)
         let last =

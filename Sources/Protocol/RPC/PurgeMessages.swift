@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `model.purge`: destroys one version.
+package struct PurgeVersionParams: Codable, Hashable, Sendable {
+    package var version: VersionReference
+    package var reason: String?
+    /// A wish.
+    package init(version: VersionReference, reason: String? = nil) {
+        self.version = version
+        self.reason = reason
+    }
+}
+
+/// `dataset.purge`: destroys one dataset, named by at least 8 digits.
+package struct PurgeDatasetParams: Codable, Hashable, Sendable {
+    package var dataset: String
+    package var reason: String?
+    /// A wish.
+    package init(dataset: String, reason: String? = nil) {
+        self.dataset = dataset
+        self.reason = reason
+    }
+}
+
+/// `job.purge`: destroys everything that still knows what an unlearning job was to forget.
+package struct PurgeJobParams: Codable, Hashable, Sendable {
+    package var job: JobID
+    /// Only tell what would go.
+    package var dryRun: Bool?
+    package var reason: String?
+    /// A wish.
+    package init(job: JobID, dryRun: Bool? = nil, reason: String? = nil) {
+        self.job = job
+        self.dryRun = dryRun
+        self.reason = reason
+    }
+    enum CodingKeys: String, CodingKey {
+        case job, reason
+        case dryRun = "dry_run"
+    }
+}
+
+/// A version that a purge destroys.
+package struct PurgedVersion: Codable, Hashable, Sendable {
+    /// Why it knows.
+    package enum Cause: String, Codable, Sendable {
+        /// It was named.
+        case named
+        /// It was trained on the rows, or, where nothing tells which version was, it is the line's beginning.
+        case learned
+        /// It was made from one that knows.
+        case derived
+        /// A gate refused it, or it never became head.
+        case candidate
+        /// Its bytes are those of one that knows.
+        case identical
+    }
+    package var version: VersionReference
+    package var digest: Digest
+    package var cause: Cause
+    /// A version.
+    package init(version: VersionReference, digest: Digest, cause: Cause) {
+        self.version = version
+        self.digest = digest
+        self.cause = cause
+    }
+}
+
+/// A dataset that a purge destroys.
+package struct PurgedDataset: Codable, Hashable, Sendable {
+    package var dataset: Digest
+    /// How many of the forget set's rows it has.
+    package var rows: Int
+    /// A dataset.
+    package init(dataset: Digest, rows: Int) {
+        self.dataset = dataset
+        self.rows = rows
+    }
+}
+
+/// A copy that was handed out and that no purge reaches.
+package struct ExportedVersion: Codable, Hashable, Sendable {
+    package var job: JobID
+    package var version: VersionReference
+    package var time: Timestamp?
+    /// A copy.
+    package init(job: JobID, version: VersionReference, time: Timestamp?) {
+        self.job = job
+        self.version = version
+        self.time = time
+    }
+}
+
+/// Why a purge is refused.
+package struct PurgeObstacle: Codable, Hashable, Sendable {
+    package var message: String
+    /// What to do about it.
+    package var hint: String
+    /// A reason.
+    package init(_ message: String, hint: String) {
+        self.message = message
+        self.hint = hint
+    }
+}
+
+/// What a purge destroyed, or would destroy.
+package struct PurgeResult: Codable, Hashable, Sendable {
+    /// What was promised of the bytes. Without encryption files are unlinked and pages of the database overwritten;
+    /// what the file system and the disk keep is beyond that.
+    package static let logicalDeletion = "logical deletion"
+
+    /// The purge's number; `null` for a dry run.
+    package var purge: Int?
+    package var dryRun: Bool
+    package var job: JobID?
+    package var versions: [PurgedVersion]
+    package var datasets: [PurgedDataset]
+    /// The jobs whose texts went: notes, labels, prompts, logs, messages, samples.
+    package var jobs: [JobID]
+    /// The jobs whose training checkpoints went.
+    package var checkpoints: [JobID]
+    /// What is outside our control.
+    package var exports: [ExportedVersion]
+    /// What is in the way; a purge with obstacles is refused as a whole.
+    package var obstacles: [PurgeObstacle]
+    package var erasure: String
+    /// Objects that were removed, other garbage among them; `null` for a dry run.
+    package var objects: Int?
+    /// Bytes of their files.
+    package var bytes: Int64?
+    /// Objects that running jobs began to use meanwhile: they go when those jobs have ended.
+    package var pending: Int?
+    /// When the bytes were gone; `null` while they are not.
+    package var finished: Timestamp?
+
+    /// A result without its end.
+    package init(
+        purge: Int? = nil, dryRun: Bool, job: JobID? = nil, versions: [PurgedVersion] = [],
+        datasets: [PurgedDataset] = [], jobs: [JobID] = [], checkpoints: [JobID] = [],
+        exports: [ExportedVersion] = [], obstacles: [PurgeObstacle] = []
+    ) {
+        self.purge = purge
+        self.dryRun = dryRun
+        self.job = job
+        self.versions = versions
+        self.datasets = datasets
+        self.jobs = jobs
+        self.checkpoints = checkpoints
+        self.exports = exports
+        self.obstacles = obstacles
+        erasure = Self.logicalDeletion
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case purge, job, versions, datasets, jobs, checkpoints, exports, obstacles, erasure, objects, bytes,
+            pending, finished
+        case dryRun = "dry_run"
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(purge, forKey: .purge)
+        try container.encode(dryRun, forKey: .dryRun)
+        try container.encode(job, forKey: .job)
+        try container.encode(versions, forKey: .versions)
+        try container.encode(datasets, forKey: .datasets)
+        try container.encode(jobs, forKey: .jobs)
+        try container.encode(checkpoints, forKey: .checkpoints)
+        try container.encode(exports, forKey: .exports)
+        try container.encode(obstacles, forKey: .obstacles)
+        try container.encode(erasure, forKey: .erasure)
+        try container.encode(objects, forKey: .objects)
+        try container.encode(bytes, forKey: .bytes)
+        try container.encode(pending, forKey: .pending)
+        try container.encode(finished, forKey: .finished)
+    }
+}

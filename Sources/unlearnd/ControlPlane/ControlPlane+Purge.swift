@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Logging
+import Protocol
+
+extension ControlPlane {
+    /// `model.purge`: destroys one version for good. Its number stays taken.
+    /// - Throws: `not_found`, `gone`, `conflict` for a head, a held version, or one that a job needs.
+    package func purge(_ params: PurgeVersionParams, peer: Peer) async throws(RPCError) -> PurgeResult {
+        guard params.version.version != nil else {
+            throw RPCError(
+                .invalidParams, "name the version: \(params.version.model)@v1",
+                hint: "unlearnctl model history \(params.version.model) lists the versions", field: "version")
+        }
+        return try await purge(reason: params.reason, peer) { change in
+            try PurgePlan.version(params.version, change.now, change.db)
+        }
+    }
+
+    /// `dataset.purge`: destroys one dataset and the texts of the jobs that it was given to.
+    /// - Throws: `not_found`, `conflict` for one that an unfinished job reads.
+    package func purge(_ params: PurgeDatasetParams, peer: Peer) async throws(RPCError) -> PurgeResult {
+        let id = try await dataset(params.dataset).dataset
+        return try await purge(reason: params.reason, peer) { change in
+            guard let set = try StoredDataset.find(id, change.db) else {
+                throw RPCError(.gone, "dataset \(id.short) was purged meanwhile")
+            }
+            return try PurgePlan.dataset(set, change.now, change.db)
+        }
+    }
+
+    /// `job.purge`: destroys everything that still knows what an unlearning job was to forget, or tells what that is.
+    /// - Throws: `not_found`, `invalid_params` for a job that was to forget nothing, `conflict` where something is in the
+    ///   way.
+    package func purge(_ params: PurgeJobParams, peer: Peer) async throws(RPCError) -> PurgeResult {
+        let (job, datasets, shares) = try await answering {
+            () -> (Job, Set<Digest>, [Digest: SharedRows.Share]) in
+            let (job, datasets) = try await database.read { db in
+                (try JobRow.require(params.job, db).job, Set(try StoredDataset.all(db).map(\.id)))
+            }
+            guard job.kind.unlearns, let forget = job.spec.forget, job.state.isTerminal else {
+                throw RPCError(
+                    .invalidParams, "job \(job.id) is no finished unlearning job with a forget set",
+                    hint: "name the job whose forget set is to be destroyed; unlearnctl ps --all lists them",
+                    field: "job")
+            }
+            let shared = sharedRows
+            return (job, datasets, try await offloading { try shared.shares(of: forget, in: datasets) })
+        }
+        if params.dryRun == true {
+            return try await answering {
+                try await database.read { try PurgePlan.job(job, shares, .now, $0).result }
+            }
+        }
+        return try await purge(reason: params.reason, peer) { change in
+            guard Set(try StoredDataset.all(change.db).map(\.id)) == datasets else {
+                throw RPCError(.conflict, "datasets came or went meanwhile", hint: "try again")
+            }
+            return try PurgePlan.job(job, shares, change.now, change.db)
+        }
+    }
+
+    private func purge(
+        reason: String?, _ peer: Peer, _ plan: @escaping @Sendable (Change) throws -> PurgePlan
+    ) async throws(RPCError) -> PurgeResult {
+        guard reason?.utf8.count ?? 0 <= 4096 else {
+            throw RPCError(.invalidParams, "a reason has at most 4096 bytes", field: "reason")
+        }
+        return try await answering {
+            let purge = try await reserve.spending {
+                try await database.change { change in
+                    let plan = try plan(change)
+                    if let first = plan.result.obstacles.first {
+                        let rest = plan.result.obstacles.count - 1
+                        throw RPCError(
+                            .conflict, first.message + (rest > 0 ? "; and \(rest) more in the way" : ""),
+                            hint: first.hint)
+                    }
+                    return try plan.record(reason: reason, actor: peer.actor, in: change)
+                }
+            }
+            FailPoint.afterPurgeRecord.reach()
+            defer { reserve.take() }
+            return try await finish(purge: purge)
+        }
+    }
+
+    /// Does what unfinished purges have left to do; what cannot be done now is tried again later.
+    func finishPurges() async {
+        do {
+            for purge in try await database.read(PurgeRow.unfinished) {
+                let result = try await finish(purge: purge)
+                logger.notice(
+                    "purge \(purge): \(result.objects ?? 0) objects removed, \(result.pending ?? 0) pending")
+            }
+        } catch {
+            logger.error("a purge cannot be finished yet: \(error)")
+        }
+    }
+
+    /// Every step can be done again, so a purge that was cut off begins here anew.
+    private func finish(purge: Int) async throws -> PurgeResult {
+        guard var result = try await database.read({ try PurgeRow.find(purge, $0) }) else {
+            throw RPCError(.notFound, "there is no purge \(purge)")
+        }
+        let sets = result.datasets.map(\.dataset)
+        try await offloading { [store] in for set in sets { _ = try store.removeDataset(set) } }
+        FailPoint.afterPurgeDatasets.reach()
+        let written = checkpoints.jobs.intersection(result.jobs)
+        checkpoints.remove(written)
+        result.checkpoints = Set(result.checkpoints + written).sorted()
+        // What a file system writes into a time stamp may lie some milliseconds behind the clock.
+        try await Task.sleep(for: .milliseconds(20))
+        let (garbage, pending) = try await collectPurged()
+        FailPoint.afterPurgeObjects.reach()
+        result.objects = (result.objects ?? 0) + garbage.objects
+        result.bytes = (result.bytes ?? 0) + Int64(garbage.bytes)
+        result.pending = pending
+        // Pages that were overwritten still stand in the log in their old form.
+        try await offloading { [database] in try database.checkpoint() }
+        let whole = result
+        return try await reserve.spending {
+            try await database.change { change in
+                try PurgeRow.update(purge, whole, isWhole: pending == 0, in: change)
+                try change.audit(
+                    "purge.end", actor: -1,
+                    [
+                        "purge": .integer(Int64(purge)), "objects": .integer(Int64(garbage.objects)),
+                        "bytes": .integer(Int64(garbage.bytes)), "pending": .integer(Int64(pending)),
+                    ])
+                var done = whole
+                done.finished = pending == 0 ? change.now : nil
+                return done
+            }
+        }
+    }
+
+    /// Removes what no live version and no dataset needs, but for what writers that run now may have begun to use.
+    private func collectPurged() async throws -> (garbage: GarbageCollector.Garbage, pending: Int) {
+        let now = Timestamp.now.milliseconds - 10
+        let uploading = uploads.oldest
+        let (manifests, oldest) = try await database.read { db in
+            (
+                try VersionRow.liveManifests(db),
+                try Int64.fetchOne(
+                    db,
+                    sql: "SELECT min(started) FROM job WHERE state IN ('running', 'cancelling', 'committing')"
+                )
+            )
+        }
+        let writing = [uploading, oldest].compactMap(\.self).min().map { $0 - 60_000 }
+        let cutoff = min(writing ?? now, now) * 1_000_000
+        return try await offloading { [store] in
+            let garbage = try GarbageCollector.run(store: store, liveManifests: manifests, cutoff: cutoff)
+            _ = try store.sweepQuarantine(liveManifests: manifests)
+            guard writing != nil else { return (garbage, 0) }
+            return (
+                garbage,
+                try GarbageCollector.plan(store: store, liveManifests: manifests, cutoff: .max).objects
+            )
+        }
+    }
+}
