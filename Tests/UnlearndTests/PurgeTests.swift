@@ -157,6 +157,23 @@ struct PurgeTests {
         await control.shutdown()
     }
 
+    @Test func `a candidate that knew and expired before the purge does not come back either`() async throws {
+        let world = try World(candidates: CandidateRules(depth: 0, days: 0))
+        let (job, _) = try await unlearned(world)
+        let control = world.control
+        let sibling = try await world.end(of: try await world.submit("m@v1", note: "c"))
+        #expect(sibling.version?.description == "v3" && sibling.headMoved == false)
+        let expired = try await control.gc(dryRun: false, peer: Self.admin).expired
+        #expect(expired.map(\.description) == ["m@v3"])
+        let done = try await control.purge(PurgeJobParams(job: job), peer: Self.admin)
+        #expect(done.versions.map(\.version.description) == ["m@v1"])
+        let store = try ObjectStore(root: world.directory.path + "/state")
+        _ = try World.checkpoint(3, in: store, world.directory)
+        let again = try await world.end(of: try await world.submit("m", note: "c"))
+        #expect(again.state == .failed && again.error?.kind == .gone, "\(again)")
+        await control.shutdown()
+    }
+
     @Test func `a purged dataset is gone, and later jobs say so`() async throws {
         let world = try World()
         let (_, set) = try await unlearned(world)

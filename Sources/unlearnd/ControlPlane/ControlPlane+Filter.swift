@@ -124,7 +124,7 @@ extension ControlPlane {
             // A purge left none, and took the rows that would tell what was trained on them.
             let found =
                 try PurgeRow.all(of: job.id, db).isEmpty
-                ? versions.knowing(job, shares[job.id] ?? [:]).map(\.row) : []
+                ? versions.knowing(job, shares[job.id] ?? [:]).map(\.row).filter { !$0.isGone } : []
             return UnlearnedRequest(
                 job: job.id, forget: forget, version: version,
                 knownBy: found.filter { $0.model == model.name }.map(\.number),

@@ -43,7 +43,7 @@ struct KnowingVersions {
         }
     }
 
-    /// The versions whose bytes are there and that know what `job` was to forget, by model and number.
+    /// The versions that know what `job` was to forget, by model and number; also those whose bytes are gone already.
     ///
     /// - Parameter shares: Which datasets have rows of the job's forget set.
     func knowing(_ job: Job, _ shares: [Digest: SharedRows.Share]) -> [Found] {
@@ -88,7 +88,7 @@ struct KnowingVersions {
             }
         }
         return causes.compactMap { reference, cause in
-            rows[reference].flatMap { $0.isGone ? nil : Found(row: $0, cause: cause) }
+            rows[reference].map { Found(row: $0, cause: cause) }
         }.sorted {
             ($0.row.model.text, $0.row.number.number) < ($1.row.model.text, $1.row.number.number)
         }

@@ -7,6 +7,8 @@ import Protocol
 struct PurgePlan {
     var result: PurgeResult
     var versions: [VersionRow]
+    /// Versions that know and whose bytes went before, as candidates whose time was over: they must not come back either.
+    var expired: [VersionRow] = []
 
     /// The plan for one version.
     static func version(_ reference: VersionReference, _ now: Timestamp, _ db: Database) throws -> PurgePlan {
@@ -37,7 +39,10 @@ struct PurgePlan {
             try StoredDataset.find($0.key, db) != nil
         }
         .map { PurgedDataset(dataset: $0.key, rows: $0.value.rows) }
-        return try PurgePlan(found, datasets, job: job, jobs: [job.id], now: now, db)
+        var plan = try PurgePlan(
+            found.filter { !$0.row.isGone }, datasets, job: job, jobs: [job.id], now: now, db)
+        plan.expired = found.map(\.row).filter(\.isGone)
+        return plan
     }
 
     private init(
@@ -161,6 +166,7 @@ struct PurgePlan {
             audited["model"] = .string(row.model.text)
             try change.audit("version.purge", actor: actor, .object(audited))
         }
+        for row in expired { try Tombstone.insert(row.digest, purge: purge, in: change) }
         for set in result.datasets {
             try change.db.execute(sql: "DELETE FROM dataset WHERE id = ?", arguments: [set.dataset.hex])
             try Tombstone.insert(set.dataset, purge: purge, in: change)
