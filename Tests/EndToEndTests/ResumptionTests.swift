@@ -52,13 +52,13 @@ struct ResumptionTests {
 
     /// The same training, of v1 unless told otherwise.
     private func submit(
-        _ daemon: RunningDaemon, _ method: [String], model: String? = nil, _ more: String...
+        _ daemon: RunningDaemon, _ method: [String], model: String? = nil, epochs: Int = 6, _ more: String...
     ) throws -> JobID {
         // What is retrained becomes a model of its own.
         let model = model ?? (method[0] == "retrain" ? "gold" : "people@v1")
         let method = method.map { $0.hasSuffix(".jsonl") ? "\(daemon.directory)/\($0)" : $0 }
         let output = try daemon.ctl(
-            ["submit"] + method + ["--model", model, "--batch-size", "2", "--epochs", "6", "--quiet"]
+            ["submit"] + method + ["--model", model, "--batch-size", "2", "--epochs", "\(epochs)", "--quiet"]
                 + more)
         guard output.status == 0, let id = Int(output.stdout.trimmingCharacters(in: .whitespacesAndNewlines))
         else { throw TestFailure("the submission failed with \(output.status): \(output.stderr)") }
@@ -175,8 +175,9 @@ struct ResumptionTests {
     @Test func `a daemon that is stopped writes a checkpoint at the step's end, and goes on from it`() throws
     {
         let daemon = try prepared()
-        let undisturbed = try end(daemon, submit(daemon, Self.methods[1]))
-        let id = try submit(daemon, Self.methods[1], "--checkpoint-every", "1h")
+        // Long enough to be seen at it.
+        let undisturbed = try end(daemon, submit(daemon, Self.methods[1], epochs: 30))
+        let id = try submit(daemon, Self.methods[1], epochs: 30, "--checkpoint-every", "1h")
         let session = try daemon.session()
         try daemon.eventually("job \(id) trains") {
             let job: Job = try session.result("job.show", ["job": .integer(Int64(id))])
