@@ -338,20 +338,24 @@ static void to_f16(uint16_t *y, const float *x, long n) {
     }
 }
 
-static void gemv_columns(long n, long k, const float *x, const float *b, long ld, float *y, const float *initial) {
-    for (long j = 0; j < n; j++) {
-        double sum = initial ? (double)initial[j] : 0;
-        for (long i = 0; i < k; i++) sum += (double)x[i] * b[i * ld + j];
-        y[j] = (float)sum;
-    }
+static void thin_columns(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
+    const float *initial) {
+    for (long row = 0; row < m; row++)
+        for (long j = 0; j < n; j++) {
+            double sum = initial ? (double)initial[row * ld_y + j] : 0;
+            for (long i = 0; i < k; i++) sum += (double)x[row * ld_x + i] * b[i * ld + j];
+            y[row * ld_y + j] = (float)sum;
+        }
 }
 
-static void gemv_rows(long n, long k, const float *x, const float *b, long ld, float *y, const float *initial) {
-    for (long j = 0; j < n; j++) {
-        double sum = initial ? (double)initial[j] : 0;
-        for (long i = 0; i < k; i++) sum += (double)x[i] * b[j * ld + i];
-        y[j] = (float)sum;
-    }
+static void thin_rows(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
+    const float *initial) {
+    for (long row = 0; row < m; row++)
+        for (long j = 0; j < n; j++) {
+            double sum = initial ? (double)initial[row * ld_y + j] : 0;
+            for (long i = 0; i < k; i++) sum += (double)x[row * ld_x + i] * b[j * ld + i];
+            y[row * ld_y + j] = (float)sum;
+        }
 }
 
 static void round_bf16(float *x, long n) {
@@ -437,8 +441,8 @@ const ck_kernels ck_kernels_scalar = {
     .gemm_pack_left = gemm_pack_left,
     .gemm_pack_right = gemm_pack_right,
     .gemm_block = gemm_block,
-    .gemv_columns = gemv_columns,
-    .gemv_rows = gemv_rows,
+    .thin_columns = thin_columns,
+    .thin_rows = thin_rows,
     .spin = spin,
     .spin_operations = 2,
     .from_f16 = from_f16,

@@ -191,7 +191,10 @@ struct ExactTests {
         for (arguments, status, word) in [
             (["--model", "seen"], 64, "--fresh"), (["--model", "seen@v1", "--fresh"], 64, "seen"),
             (["--model", "nowhere", "--fresh"], 5, "nowhere"),
-            (["--model", "wanted", "--from", "seen@v1", "--fresh", "--lora-rank", "4"], 64, "adapters on fresh"),
+            (
+                ["--model", "wanted", "--from", "seen@v1", "--fresh", "--lora-rank", "4"], 64,
+                "adapters on fresh"
+            ),
             (["--model", "gold", "--from", "seen@v9"], 5, "v9"),
         ] as [([String], Int32, String)] {
             let output = try world.daemon.ctl(["submit", "retrain"] + settings + arguments)

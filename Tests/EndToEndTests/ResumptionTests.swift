@@ -25,11 +25,13 @@ struct ResumptionTests {
     private static let furtherMethods: [[String]] = [
         ["finetune", "--data", "r.jsonl", "--learning-rate", "1e-2", "--lora-rank", "4"],
         [
-            "npo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3", "--sam-rho", "0.01",
+            "npo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3", "--sam-rho",
+            "0.01",
             "--pairing", "cycle",
         ],
         [
-            "retrain", "--from", "people@v1", "--fresh", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3",
+            "retrain", "--from", "people@v1", "--fresh", "--forget", "f.jsonl", "--retain", "r.jsonl",
+            "--learning-rate", "1e-3",
             "--schedule", "linear", "--accumulate", "2",
         ],
     ]

@@ -8,10 +8,10 @@
 #include "convert.h"
 #include "elementwise.h"
 #include "gemm.h"
-#include "gemv.h"
 #include "loss.h"
 #include "norm.h"
 #include "optimizer.h"
+#include "thin.h"
 
 const ck_kernels CK_TABLE = {
     .level = CK_TABLE_LEVEL,
@@ -52,8 +52,8 @@ const ck_kernels CK_TABLE = {
     .gemm_pack_left = gemm_pack_left,
     .gemm_pack_right = gemm_pack_right,
     .gemm_block = gemm_block,
-    .gemv_columns = gemv_columns,
-    .gemv_rows = gemv_rows,
+    .thin_columns = thin_columns,
+    .thin_rows = thin_rows,
     .spin = spin,
     .spin_operations = MR * NR * 2,
     .from_f16 = from_f16,

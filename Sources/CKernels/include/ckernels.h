@@ -141,11 +141,12 @@ typedef struct ck_kernels {
     void (*gemm_block)(long m, long n, long k, const float *a, const float *b, float *c, long ld_c,
         const float *_Nullable initial, long ld_initial, const float *_Nullable bias);
 
-    /// y(n) = initial + x(k) · b(k,n), with b stored as (k, ld). `initial` null: zeros; it may be y.
-    void (*gemv_columns)(long n, long k, const float *x, const float *b, long ld, float *y,
+    /// y(m,n) = initial + x(m,k) · b(k,n) for few rows, with b stored as (k, ld). `initial` null: zeros; it may be y, and
+    /// its rows lie as far apart as y's.
+    void (*thin_columns)(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
         const float *_Nullable initial);
     /// The same with b stored as (n, ld).
-    void (*gemv_rows)(long n, long k, const float *x, const float *b, long ld, float *y,
+    void (*thin_rows)(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
         const float *_Nullable initial);
 
     /// Multiplies and adds in registers alone, as fast as the processor can: what products are measured against.

@@ -42,7 +42,7 @@ func gemm(
 }
 
 extension ComputeContext {
-    /// Up to so many rows of a product are computed one by one, so that the bits of a row do not depend on how many
+    /// Up to so many rows of a product are summed as one row is, so that the bits of a row do not depend on how many
     /// stand beside it: texts that are continued together come out as each alone.
     static let independentRows = 16
 
@@ -88,22 +88,23 @@ extension ComputeContext {
         }
     }
 
-    /// Row by row, packing nothing; each part of b is read from memory once. Where n is cut changes no bit.
+    /// Packing nothing; each part of b is read from memory once. Where n is cut, and how many rows there are, changes no
+    /// bit.
     private func multiplyRows(
         _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
         _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
     ) {
         // Enough parts that threads end together, small enough for their caches if several rows read them.
         let width = max(64, min(256, n / (8 * pool.threads)) & ~63)
-        let multiply = b.transposed ? kernels.pointee.gemv_rows : kernels.pointee.gemv_columns
+        let multiply = b.transposed ? kernels.pointee.thin_rows : kernels.pointee.thin_columns
         forBlocks(of: width, in: n) { columns, _ in
             let start = columns.lowerBound
-            for row in 0..<m {
-                let y = c + row * stride + start
-                multiply(
-                    columns.count, k, a.at(row, 0), b.at(0, start), b.stride, y,
-                    beta == 0 ? nil : UnsafePointer(y))
-                if let bias { kernels.pointee.accumulate(y, bias + start, columns.count) }
+            let y = c + start
+            multiply(
+                m, columns.count, k, a.base, a.stride, b.at(0, start), b.stride, y, stride,
+                beta == 0 ? nil : UnsafePointer(y))
+            if let bias {
+                for row in 0..<m { kernels.pointee.accumulate(y + row * stride, bias + start, columns.count) }
             }
         }
     }

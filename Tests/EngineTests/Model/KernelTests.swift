@@ -301,36 +301,55 @@ import Testing
     }
 
     @Test(arguments: sizes)
-    func `one row times a matrix`(size: Int) {
-        for (n, k) in [(size, 33), (7, size), (size, size)] {
-            let x = values(k, seed: 27), b = values(n * (k + 3), seed: 28), c = values(k * (n + 5), seed: 29)
+    func `a few rows times a matrix`(size: Int) {
+        for (m, n, k) in [
+            (1, size, 33), (1, 7, size), (1, size, size), (6, size, 33), (9, 7, size), (4, 3, 40),
+        ] {
+            let x = values(m * (k + 2), seed: 27)
+            let b = values(n * (k + 3), seed: 28), c = values(k * (n + 5), seed: 29)
             for added in [false, true] {
-                compare(size, tolerance: 1e-5, from: values(n, seed: 30)) { kernels, out in
+                compare(size, tolerance: 1e-5, from: values(m * (n + 1), seed: 30)) { kernels, out in
                     out.withUnsafeMutableBufferPointer { out in
                         guard let y = out.baseAddress else { return }
-                        kernels.gemv_rows(n, k, x, b, k + 3, y, added ? UnsafePointer(y) : nil)
+                        kernels.thin_rows(
+                            m, n, k, x, k + 2, b, k + 3, y, n + 1, added ? UnsafePointer(y) : nil)
                     }
                 }
-                compare(size, tolerance: 1e-5, from: values(n, seed: 31)) { kernels, out in
+                compare(size, tolerance: 1e-5, from: values(m * (n + 1), seed: 31)) { kernels, out in
                     out.withUnsafeMutableBufferPointer { out in
                         guard let y = out.baseAddress else { return }
-                        kernels.gemv_columns(n, k, x, c, n + 5, y, added ? UnsafePointer(y) : nil)
+                        kernels.thin_columns(
+                            m, n, k, x, k + 2, c, n + 5, y, n + 1, added ? UnsafePointer(y) : nil)
                     }
                 }
             }
-            // Where n is cut changes no bit.
-            for kernels in vectors where n > 1 {
-                var whole = [Float](repeating: 0, count: n), parts = whole
-                kernels.gemv_rows(n, k, x, b, k + 3, &whole, nil)
-                parts.withUnsafeMutableBufferPointer { parts in
-                    guard let y = parts.baseAddress else { return }
+            // Where n is cut, and which rows stand together, changes no bit.
+            for kernels in vectors {
+                var rows = [Float](repeating: 0, count: m * n), columns = rows, parts = rows, others = rows
+                kernels.thin_rows(m, n, k, x, k + 2, b, k + 3, &rows, n, nil)
+                kernels.thin_columns(m, n, k, x, k + 2, c, n + 5, &columns, n, nil)
+                x.withUnsafeBufferPointer { x in
                     b.withUnsafeBufferPointer { b in
-                        guard let base = b.baseAddress else { return }
-                        kernels.gemv_rows(1, k, x, base, k + 3, y, nil)
-                        kernels.gemv_rows(n - 1, k, x, base + k + 3, k + 3, y + 1, nil)
+                        c.withUnsafeBufferPointer { c in
+                            parts.withUnsafeMutableBufferPointer { parts in
+                                others.withUnsafeMutableBufferPointer { others in
+                                    guard let x = x.baseAddress, let b = b.baseAddress, let c = c.baseAddress,
+                                        let parts = parts.baseAddress, let others = others.baseAddress
+                                    else { return }
+                                    for row in 0..<m {
+                                        let x = x + row * (k + 2)
+                                        let y = parts + row * n, z = others + row * n
+                                        kernels.thin_rows(1, 1, k, x, k, b, k + 3, y, n, nil)
+                                        kernels.thin_rows(1, n - 1, k, x, k, b + k + 3, k + 3, y + 1, n, nil)
+                                        kernels.thin_columns(1, 1, k, x, k, c, n + 5, z, n, nil)
+                                        kernels.thin_columns(1, n - 1, k, x, k, c + 1, n + 5, z + 1, n, nil)
+                                    }
+                                }
+                            }
+                        }
                     }
                 }
-                #expect(whole == parts)
+                #expect(rows == parts && columns == others)
             }
         }
     }
