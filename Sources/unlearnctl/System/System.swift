@@ -7,7 +7,9 @@ import Protocol
 struct System: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "system", abstract: "Ask the daemon about itself.",
-        subcommands: [SystemShow.self, SystemPing.self, SystemSchema.self])
+        subcommands: [
+            SystemShow.self, SystemPing.self, SystemMetrics.self, SystemSchema.self, SystemDoctor.self,
+        ])
 }
 
 /// `system info`.
