@@ -338,24 +338,25 @@ static void to_f16(uint16_t *y, const float *x, long n) {
     }
 }
 
-static void thin_columns(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
-    const float *initial) {
+/// y(m,n) = initial + x(m,k) · b, whose values lie `along_k` and `along_n` apart.
+static void thin(long m, long n, long k, const float *x, long ld_x, const float *b, long along_k, long along_n, float *y,
+    long ld_y, const float *initial) {
     for (long row = 0; row < m; row++)
         for (long j = 0; j < n; j++) {
             double sum = initial ? (double)initial[row * ld_y + j] : 0;
-            for (long i = 0; i < k; i++) sum += (double)x[row * ld_x + i] * b[i * ld + j];
+            for (long i = 0; i < k; i++) sum += (double)x[row * ld_x + i] * b[i * along_k + j * along_n];
             y[row * ld_y + j] = (float)sum;
         }
 }
 
+static void thin_columns(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
+    const float *initial) {
+    thin(m, n, k, x, ld_x, b, ld, 1, y, ld_y, initial);
+}
+
 static void thin_rows(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
     const float *initial) {
-    for (long row = 0; row < m; row++)
-        for (long j = 0; j < n; j++) {
-            double sum = initial ? (double)initial[row * ld_y + j] : 0;
-            for (long i = 0; i < k; i++) sum += (double)x[row * ld_x + i] * b[j * ld + i];
-            y[row * ld_y + j] = (float)sum;
-        }
+    thin(m, n, k, x, ld_x, b, 1, ld, y, ld_y, initial);
 }
 
 static void round_bf16(float *x, long n) {
