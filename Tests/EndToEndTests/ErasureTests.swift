@@ -67,6 +67,12 @@ struct ErasureTests {
         #expect(rollback.status == 5 && rollback.stderr.contains("was purged on"))
         let report = try daemon.ctl(["report", "3"])
         #expect(report.status == 0 && report.stdout.contains("[purged]"), "\(report.stderr)")
+        for command in ["report", "show"] {
+            let text = try daemon.ctl([command, "3"])
+            #expect(
+                text.stdout.contains("v1 is gone for good") && !text.stdout.contains("v1 stays"),
+                "\(text.stdout)")
+        }
         let again = try daemon.ctl(["model", "import", "c", daemon.directory + "/a"])
         #expect(again.status == 1 && again.stderr.contains("must not come back"), "\(again.stderr)")
         let upload = try daemon.ctl([

@@ -6,7 +6,8 @@ import Protocol
 /// All of a job for people.
 enum JobDetail {
     /// What was asked, then what came of it.
-    static func text(_ job: Job, _ output: Output) -> String {
+    /// - Parameter base: The version that it started from as it is now, where that is known.
+    static func text(_ job: Job, base: VersionSummary?, _ output: Output) -> String {
         var text = JobText.headline(job, output) + "\n\n" + asked(job)
         if let progress = job.progress, !job.state.isTerminal {
             text += "\n" + ProgressText.line(progress) + "\n"
@@ -25,7 +26,7 @@ enum JobDetail {
                 "\n\(output.styled("failed", .red)) (\(Text.safe(error.kind.rawValue))): \(Text.safe(error.message))\n"
             if let hint = error.hint { text += "  \(Text.safe(hint))\n" }
         }
-        if job.state.isTerminal { text += "\n" + JobText.consequence(job) + "\n" }
+        if job.state.isTerminal { text += "\n" + JobText.consequence(job, base: base) + "\n" }
         return text
     }
 

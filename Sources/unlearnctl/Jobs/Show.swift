@@ -16,6 +16,9 @@ struct Show: ClientCommand {
         if session.output.isJSON { return session.output.json(raw) }
         let job = try Session.decode(Job.self, raw)
         if session.output.isQuiet { return session.output.data("\(job.id)") }
-        session.output.raw(JobDetail.text(job, session.output))
+        // Whether what it began with is still there, the job itself does not know.
+        let versions = try job.model.map { model throws(ClientError) in try session.versions(of: model) }
+        let base = versions?.first { $0.version == job.base }
+        session.output.raw(JobDetail.text(job, base: base, session.output))
     }
 }

@@ -22,12 +22,7 @@ struct ReportSource {
         raw = try session.call(.jobShow, JobParams(job: id))
         job = try Session.decode(Job.self, raw)
         let connection = try session.connection()
-        if let model = job.model,
-            case .success(let value) = try connection.callReturningError(
-                .modelHistory, ModelParams(model: model))
-        {
-            versions = try Session.decode([VersionSummary].self, value)
-        }
+        if let model = job.model { versions = try session.versions(of: model) }
         for set in [job.spec.forget, job.spec.retain, job.spec.holdout] {
             guard let set,
                 case .success(let value) = try connection.callReturningError(

@@ -56,6 +56,15 @@ final class Session {
         _ method: Method, _ params: some Encodable = NoParams(), as type: R.Type
     ) throws(ClientError) -> R { try Self.decode(type, try call(method, params)) }
 
+    /// The versions of a model as they are now; none where it has gone.
+    func versions(of model: ModelName) throws(ClientError) -> [VersionSummary] {
+        guard
+            case .success(let value) = try connection().callReturningError(
+                .modelHistory, ModelParams(model: model))
+        else { return [] }
+        return try Self.decode([VersionSummary].self, value)
+    }
+
     /// Reads an answer; members that a later daemon added are ignored.
     static func decode<R: Decodable>(_ type: R.Type, _ value: JSONValue) throws(ClientError) -> R {
         do { return try value.decode(type, allowUnknown: true) } catch {
