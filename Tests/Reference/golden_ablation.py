@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """golden_ablation.py OUT: attributions of neurons and heads by PyTorch, for the models of golden_models.py.
 
-For the first forget batch: the sum over labelled tokens of the label's probability, its gradient with respect to what
+For the first forget batch: the sum over labelled tokens of the label's log-odds, its gradient with respect to what
 the down projection and the attention's output projection read (autograd), times that; and the mean of the gradient over
 a path on which all units of one layer and kind are scaled from 0 to 1 (integrated gradients, both ends included).
 Writes OUT/attributions.json: model → method → kind → values, by layer and unit, per labelled token.
@@ -17,6 +17,7 @@ import torch
 import reference_models
 
 POINTS = 5
+NAMES = ["gpt2", "llama-tied", "llama-scaled"]
 
 
 def projections(model, kind):
@@ -45,8 +46,9 @@ def captured(model, batch, kind, scaled=None, scale=1.0):
     places = batch["labels"][:, 1:] != -100
     logits = output.logits[:, :-1][places].float()
     targets = batch["labels"][:, 1:][places]
-    probability = torch.softmax(logits, -1).gather(-1, targets[:, None]).sum()
-    probability.backward()
+    likelihood = torch.log_softmax(logits, -1).gather(-1, targets[:, None])
+    odds = likelihood - torch.log((-torch.expm1(likelihood)).clamp(min=1e-4))
+    odds.sum().backward()
     model.zero_grad()
     for handle in handles:
         handle.remove()
@@ -89,7 +91,7 @@ def main(out):
     out.mkdir(parents=True, exist_ok=True)
     facts = dict(points=POINTS)
     data = reference_models.batches(7, 1, 1)["forget"][0]
-    for name, model in reference_models.models(7, 1, 1).items():
+    for name, model in reference_models.models(7, 1, 1, NAMES).items():
         facts[name] = {
             method: {kind: attributions(model, data, method, kind) for kind in ("neuron", "head")}
             for method in ("gradient", "integrated")}

@@ -125,9 +125,10 @@ def batch(seed, rows, columns, ids):
     return dict(rows=rows, columns=columns, tokens=tokens, labels=labels, lengths=lengths)
 
 
-def batches(seed, length, ids):
+def batches(seed, width, length, ids=None):
+    """Two forget and two retain batches of token ids below `ids`; those of the wider models unless given."""
     def sized(number, rows, columns):
-        return batch(100 * seed + number, rows, columns * length, ids)
+        return batch(100 * seed + number, rows, columns * length, ids or vocabulary(width))
 
     return dict(forget=[sized(1, 3, 19), sized(2, 2, 7)], retain=[sized(3, 3, 33), sized(4, 4, 11)])
 
@@ -242,6 +243,6 @@ def write(directory: pathlib.Path, seed=7, width=1, length=1, names=None):
         target.mkdir(parents=True, exist_ok=True)
         configuration = model.config.to_dict() | dict(architectures=[type(model).__name__])
         (target / "config.json").write_text(json.dumps(configuration, indent=1, sort_keys=True) + "\n")
-        tensors, facts = golden(model, batches(seed, length, model.config.vocab_size))
+        tensors, facts = golden(model, batches(seed, width, length, model.config.vocab_size))
         save_file({key: value.contiguous() for key, value in tensors.items()}, target / "golden.safetensors")
         (target / "golden.json").write_text(json.dumps(facts, sort_keys=True) + "\n")

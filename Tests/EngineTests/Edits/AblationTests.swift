@@ -208,14 +208,14 @@ import Testing
             GoldenModel("llama-tied").load(), kinds: [.head], method: .gradient
         ).scores(examples(GoldenModel("llama-tied").batch("forget", 0)))
         var kept = forget
-        forget.values = [.head: scores]
+        (forget.values, forget.sizes) = ([.head: scores], [.head: scores])
         kept.sizes = [.head: retain ?? [Double](repeating: 0, count: scores.count)]
         return UnitRanking(configuration, forget: forget, retain: kept, retainWeight: 2)
     }
 
     @Test func `units are ranked by what they carry less what they keep`() throws {
         let ranking = try ranking(
-            [0.1, 0.5, 0.5, -0.2, 0.3, 0, 0.4, 0.9], retain: [0, 0.1, 0.1, 0, 0, 0, 0.3, 0.4])
+            [0.1, 0.5, 0.5, 0.1, 0.3, 0, 0.4, 0.9], retain: [0, 0.1, 0.1, 0.2, 0, 0, 0.3, 0.4])
         // Two of layer 0 are equal and go by place; 0.4 − 2 · 0.3 and 0 carry nothing.
         #expect(
             ranking.entries.map { [$0.unit.layer, $0.unit.index] } == [
@@ -240,6 +240,6 @@ import Testing
             _ = try ranking.take(.targetDrop(0.85)) { accuracies[$0] }
         }
         #expect(error?.message.contains("all 8 units") == true)
-        #expect(throws: EngineError.self) { _ = try self.ranking([0, -1]).take(.count(1)) { _ in 0 } }
+        #expect(throws: EngineError.self) { _ = try self.ranking([0, 0]).take(.count(1)) { _ in 0 } }
     }
 }

@@ -10,8 +10,11 @@ import Protocol
 
 /// Finds out which neurons and attention heads carry what a model says to a set of rows.
 ///
-/// Attributed is the sum over the labelled tokens of the probability p_t that the model gives the label, teacher-forced.
-/// With `gradient` a unit's attribution is Σ a · ∂(Σ p_t)/∂a over the positions and, for a head, over its values: the
+/// Attributed is the sum over the labelled tokens of the label's log-odds o_t = ln p_t/(1 − p_t), teacher-forced: the
+/// label's logit less the logarithm of the summed exponentials of all others. Not the probability, whose gradient dies
+/// where a row is known by heart (p_t → 1), which is what there is to forget. 1 − p_t counts as 1e-4 at least: f32 tells
+/// less apart.
+/// With `gradient` a unit's attribution is Σ a · ∂(Σ o_t)/∂a over the positions and, for a head, over its values: the
 /// first-order change of the sum when the unit becomes 0 (Michel et al., arXiv 1905.10650, without the absolute value).
 /// With `integrated` the gradient is the mean over the points s = 0, 1/(m−1), …, 1 of a path on which all units of one
 /// layer and kind are scaled by s, the rest of the network following (Dai et al., arXiv 2104.08696, as
@@ -57,9 +60,9 @@ package struct UnitAttribution {
         var done = 0
         try progress(0, total)
         func pass(_ batch: TokenBatch, _ observer: PassObserver) throws -> Int {
-            // Σ p_t has the gradient −p_t · ∂NLL_t.
+            // Σ o_t has the gradient −1/(1 − p_t) · ∂NLL_t.
             let scores = try model.accumulateWeightedGradients(
-                batch, into: gradients, observer: observer, .each { -expf(-$0) })
+                batch, into: gradients, observer: observer, .each { 1 / min(expm1f(-$0), -1e-4) })
             done += 1
             try progress(done, total)
             return scores.reduce(0) { $0 + $1.count }

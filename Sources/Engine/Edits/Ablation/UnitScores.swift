@@ -3,7 +3,7 @@
 /// How much each unit of a network carries what the model says to a set of rows.
 package struct UnitScores: Sendable, Hashable {
     /// The attribution of a unit: (layers, units of the kind), row-major, for each kind that was asked for. In
-    /// probability per labelled token: the first-order loss of probability without the unit.
+    /// log-odds (nats) per labelled token: the first-order loss without the unit.
     package var values: [AblationUnit.Kind: [Double]]
     /// The same with each row's attribution taken without its sign: what switching the unit off moves, either way.
     package var sizes: [AblationUnit.Kind: [Double]]
@@ -32,7 +32,8 @@ package struct UnitRanking: Sendable, Hashable {
         package var unit: AblationUnit
         /// `forget − weight · retain`.
         package var score: Double
-        /// The unit's share of what the model says to the forget set, per labelled token.
+        /// What switching it off moves on the forget set, either way, per labelled token; without a retain set what it
+        /// takes away.
         package var forget: Double
         /// What switching it off moves on the retain set, either way, per labelled token.
         package var retain: Double
@@ -43,10 +44,11 @@ package struct UnitRanking: Sendable, Hashable {
     /// How many units were looked at.
     package let candidates: Int
 
-    /// Ranks by `forget − weight · |retain|`.
+    /// Ranks by `|forget| − weight · |retain|`, and by `forget` where nothing is retained.
     ///
-    /// A difference and not a ratio: a ratio prefers units that matter to neither set, and has no unit; the
-    /// difference is probability, and its sum bounds what an edit gives and takes.
+    /// Sizes on both sides: with the sign kept on one alone, a unit that moves every row as much has a score below 0
+    /// whenever rows disagree about the direction. A difference and not a ratio: a ratio prefers units that matter to
+    /// neither set.
     package init(
         _ configuration: ModelConfiguration, forget: UnitScores, retain: UnitScores?,
         retainWeight weight: Double
@@ -57,13 +59,14 @@ package struct UnitRanking: Sendable, Hashable {
             let perLayer = configuration.units(kind)
             candidates += values.count
             for (place, value) in values.enumerated() {
+                let carried = retain == nil ? value : forget.sizes[kind]?[place] ?? 0
                 let kept = retain?.sizes[kind]?[place] ?? 0
-                let score = value - weight * kept
+                let score = carried - weight * kept
                 guard score > 0 else { continue }
                 entries.append(
                     Entry(
                         unit: AblationUnit(kind, layer: place / perLayer, index: place % perLayer),
-                        score: score, forget: value, retain: kept))
+                        score: score, forget: carried, retain: kept))
             }
         }
         self.entries = entries.sorted { ($1.score, $0.unit) < ($0.score, $1.unit) }
