@@ -35,6 +35,15 @@ int32_t ck_has_bfloat16(void) {
 #endif
 }
 
+int32_t ck_has_fast_bfloat16(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return ck_has_bfloat16() && (__builtin_cpu_supports("amx-bf16") || !__builtin_cpu_is("intel"));
+#else
+    return 0;
+#endif
+}
+
 const ck_kernels *ck_kernels_at(int32_t level) {
     if (level < 0 || level > ck_best_level()) return NULL;
 #if defined(__x86_64__)

@@ -173,6 +173,9 @@ int32_t ck_best_level(void);
 /// Whether the processor multiplies bfloat16 itself (AVX512_BF16 or AMX_BF16).
 int32_t ck_has_bfloat16(void);
 
+/// Whether it does so faster than it multiplies f32. Intel's AVX512_BF16 without AMX does not.
+int32_t ck_has_fast_bfloat16(void);
+
 /// The kernels of a level, or null if this processor (or this build) lacks it.
 const ck_kernels *_Nullable ck_kernels_at(int32_t level);
 

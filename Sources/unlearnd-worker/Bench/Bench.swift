@@ -37,7 +37,7 @@ struct Bench {
     private init(_ arguments: BenchArguments) throws {
         self.arguments = arguments
         context = try ComputeContext(
-            threads: arguments.threads, brain: arguments.precision == .bf16 ? .native(try OneDNN()) : nil)
+            threads: arguments.threads, brain: arguments.precision == .bf16 ? .fastest() : nil)
         let configuration = try ModelConfiguration(json: Array(arguments.shape.configuration.utf8))
         model = try Transformer(
             configuration, context: context, checkpointing: arguments.checkpointing)

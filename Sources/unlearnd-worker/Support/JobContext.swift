@@ -40,7 +40,7 @@ final class JobContext {
         var brain: BrainProducts?
         var warning: String?
         if order.spec.parameters?.precision == .bf16 {
-            do { brain = .native(try OneDNN()) } catch { warning = "bf16: \(error); computed in f32" }
+            do { brain = try .fastest() } catch { warning = "bf16: \(error); computed in f32" }
         }
         return (try ComputeContext(threads: max(1, order.threads), brain: brain), warning)
     }
