@@ -27,59 +27,87 @@ package struct AnswerSampler: Sendable {
         self.given = given
     }
 
-    /// Answers to the prompts of `examples`.
+    /// Answers to the prompts of `examples`; all rows that still lack one are drawn together.
     ///
     /// - Parameter progress: Called with the number of rows answered so far.
     /// - Throws: ``EngineError`` for a row to which the model has no other answer; what `progress` throws.
     func alternatives(
         _ model: Transformer, _ examples: [Example], progress: (_ done: Int) throws -> Void
     ) throws -> Alternatives {
-        var rows: [[Example]] = []
-        for (row, example) in examples.enumerated() {
-            rows.append(
-                try given[row].map { Array(repeating: $0, count: count) }
-                    ?? answers(model, row, example))
-            try progress(rows.count)
+        var rows = examples.indices.map { row in
+            [Example?](repeating: given[row], count: count)
         }
-        return Alternatives(rows)
+        let questions = examples.map(Question.init)
+        func isAnswered(_ row: Int) -> Bool { !rows[row].contains { $0 == nil } }
+        for draw in 0..<Self.draws {
+            let open = rows.indices.flatMap { row in
+                rows[row].indices.filter { rows[row][$0] == nil }.map { (row: row, number: $0) }
+            }
+            guard !open.isEmpty else { break }
+            let temperature = draw < 8 ? 1 : Double(1 << (draw - 7))
+            let sampler = Sampler(temperature: temperature, seed: seed)
+            // Texts that end alike are continued together; a text's draw depends on nothing beside it.
+            for (end, places) in Dictionary(grouping: open, by: { questions[$0.row].end })
+                .sorted(by: { $0.key < $1.key })
+            {
+                let answered = rows.indices.count(where: isAnswered)
+                let made = try Generator(model, ends: [end]).continuations(
+                    of: places.map { place in
+                        // Each row and draw has random numbers of its own.
+                        Generator.Request(
+                            prompt: questions[place.row].prompt,
+                            sample: (place.row * count + place.number) * Self.draws + draw)
+                    }, maximum: maximum, sampler: sampler
+                ) { _, _ in try progress(answered) }
+                for (place, made) in zip(places, made) {
+                    guard made.ending != .notANumber else {
+                        throw EngineError(
+                            .invalidBatch, "the model's output is not a number",
+                            hint: "Choose a version with sound weights.")
+                    }
+                    rows[place.row][place.number] = questions[place.row].answered(by: made)
+                }
+            }
+            try progress(rows.indices.count(where: isAnswered))
+        }
+        return Alternatives(
+            try rows.enumerated().map { row, answers in
+                try answers.map { answer in
+                    if let answer { return answer }
+                    throw EngineError(
+                        .invalidBatch,
+                        "line \(examples[row].line) of the forget set: the model gives no answer but the forgotten one",
+                        hint: "Write a replacement into the row.")
+                }
+            })
     }
 
-    private func answers(_ model: Transformer, _ row: Int, _ example: Example) throws -> [Example] {
-        let labelled = example.labels.indices.filter {
-            $0 > 0 && example.labels[$0] != DatasetParser.unlabelled
+    /// A row, taken apart.
+    private struct Question {
+        let prompt: [Int32]
+        let forgotten: [Int32]
+        /// What ends its answer.
+        let end: Int32
+        let line: Int
+
+        init(_ example: Example) {
+            let first =
+                example.labels.indices.first {
+                    $0 > 0 && example.labels[$0] != DatasetParser.unlabelled
+                } ?? example.ids.count
+            prompt = Array(example.ids[..<first])
+            forgotten = Array(example.ids[first...].dropLast())
+            // An example has two tokens at least.
+            end = example.ids[example.ids.count - 1]
+            line = example.line
         }
-        guard let first = labelled.first, let end = example.ids.last else { return [] }
-        let prompt = Array(example.ids[..<first])
-        let forgotten = Array(example.ids[first...].dropLast())
-        let generator = Generator(model, ends: [end])
-        var answers: [Example] = []
-        for number in 0..<count {
-            var found: Example?
-            for draw in 0..<Self.draws where found == nil {
-                let temperature = draw < 8 ? 1 : Double(1 << (draw - 7))
-                // Each row and draw has random numbers of its own.
-                let sample = (row * count + number) * Self.draws + draw
-                let made = try generator.continuations(
-                    of: [Generator.Request(prompt: prompt, sample: sample)], maximum: maximum,
-                    sampler: Sampler(temperature: temperature, seed: seed))[0]
-                guard made.ending != .notANumber else {
-                    throw EngineError(
-                        .invalidBatch, "the model's output is not a number",
-                        hint: "Choose a version with sound weights.")
-                }
-                guard !made.tokens.isEmpty, made.tokens != forgotten else { continue }
-                let answer = made.tokens + (made.ending == .endOfText ? [end] : [])
-                let silent = [Int32](repeating: DatasetParser.unlabelled, count: prompt.count)
-                found = Example(ids: prompt + answer, labels: silent + answer, line: example.line)
-            }
-            guard let found else {
-                throw EngineError(
-                    .invalidBatch,
-                    "line \(example.line) of the forget set: the model gives no answer but the forgotten one",
-                    hint: "Write a replacement into the row.")
-            }
-            answers.append(found)
+
+        /// The row with the answer that was drawn, unless that is none or the forgotten one.
+        func answered(by made: Generator.Continuation) -> Example? {
+            guard !made.tokens.isEmpty, made.tokens != forgotten else { return nil }
+            let answer = made.tokens + (made.ending == .endOfText ? [end] : [])
+            let silent = [Int32](repeating: DatasetParser.unlabelled, count: prompt.count)
+            return Example(ids: prompt + answer, labels: silent + answer, line: line)
         }
-        return answers
     }
 }
