@@ -18,6 +18,27 @@ import Testing
         #expect(failure.field == "spec.parameters.learning_rat")
     }
 
+    @Test(arguments: [
+        (#"{"spec":{"kind":"ascnt","model":"m"}}"#, "spec.kind", "did you mean \"ascent\"?"),
+        (
+            #"{"spec":{"kind":"ascent","model":"m","parameters":{"precision":"x"}}}"#,
+            "spec.parameters.precision", "known: bf16, f32"
+        ),
+        (
+            #"{"spec":{"kind":"attack","model":"m","attacks":["probe","promt"]}}"#, "spec.attacks.[1]",
+            "did you mean \"prompt\"?"
+        ),
+    ])
+    func `names the choice that is unknown, and what there is`(
+        _ text: String, _ field: String, _ remedy: String
+    )
+        throws
+    {
+        let failure = try #require(try failure(JobSubmitParams.self, text))
+        #expect(failure.field == field)
+        #expect(failure.reason.hasSuffix(remedy), "\(failure.reason)")
+    }
+
     @Test func `ignores unknown members where answers may grow`() throws {
         let value = try StrictJSON.parse(#"{"time":"2026-01-31T12:00:00.000Z","later":1}"#)
         #expect(try value.decode(PingResult.self, allowUnknown: true).time.milliseconds == 1_769_860_800_000)

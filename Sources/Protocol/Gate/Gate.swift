@@ -91,11 +91,14 @@ package struct Gate: Hashable, Sendable, CustomStringConvertible {
             let number = isNegative ? -size : size
             guard symbol == "~" && number <= figure.bounds.upperBound || figure.bounds.contains(number) else {
                 let bounds = figure.bounds
+                // Perhaps a percentage; without the digits that binary fractions add.
+                let share = (number * 1e6).rounded() / 1e8
                 throw fault(
                     bounds.upperBound > 1
                         ? "\(name) is at least \(bounds.lowerBound)"
                         : "\(name) lies between \(Int(bounds.lowerBound)) and 1",
-                    meant: bounds == 0...1 && number <= 100 ? "\(name)\(symbol)\(number / 100)" : nil)
+                    meant: bounds == 0...1 && (2...100).contains(number)
+                        ? "\(name)\(symbol)\(share)" : nil)
             }
             return symbol == "<="
                 ? .atMost(figure, number)

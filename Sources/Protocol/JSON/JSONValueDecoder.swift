@@ -73,7 +73,10 @@ private struct Node: Decoder {
 
     func unbox<T: Decodable>(_ type: T.Type) throws -> T {
         if type == JSONValue.self, let same = value as? T { return same }
-        let result = try T(from: self)
+        let result: T
+        do { result = try T(from: self) } catch let error as DecodingError {
+            throw unknownChoice(type) ?? error
+        }
         if !allowUnknown, let object = value.objectValue, !asked.keys.isEmpty || object.count > 0,
             !(result is JSONValue), !asked.keys.contains("*")
         {
@@ -84,6 +87,20 @@ private struct Node: Decoder {
             }
         }
         return result
+    }
+
+    /// What is wrong where a name is none of an enumeration's.
+    private func unknownChoice<T>(_ type: T.Type) -> JSONValueDecoder.Failure? {
+        func names<Choice: RawRepresentable<String> & CaseIterable>(_ type: Choice.Type) -> Set<String> {
+            Set(type.allCases.map(\.rawValue))
+        }
+        guard let choices = type as? any (RawRepresentable<String> & CaseIterable).Type,
+            let name = value.stringValue
+        else { return nil }
+        return JSONValueDecoder.Failure(
+            field: path(codingPath),
+            reason: "is \"\(name.prefix(64))\", which is not known"
+                + suggestion(for: name, among: names(choices)))
     }
 
     private func suggestion(for name: String, among known: Set<String>) -> String {
