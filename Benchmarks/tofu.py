@@ -14,8 +14,19 @@ import time
 
 from daemon import Daemon
 
-COMMON = ["--learning-rate", "3e-4", "--epochs", "8", "--schedule", "linear"]
+
+
+def training(rate):
+    return ["--learning-rate", rate, "--epochs", "8", "--schedule", "linear"]
+
+
+COMMON = training("3e-4")
 SWEEP = [
+    ("npo, beta 0.03 at 1e-3", ["npo", "--beta", "0.03", "--alpha", "5", *training("1e-3")]),
+    *(
+        (f"simnpo, beta {beta} at {rate}", ["simnpo", "--beta", beta, "--gamma", "1", "--alpha", alpha, *training(rate)])
+        for beta, alpha, rate in (("0.5", "5", "1e-3"), ("0.5", "12", "1e-3"), ("0.5", "8", "6e-4"), ("0.4", "5", "6e-4"))
+    ),
     *((f"npo, beta {beta}", ["npo", "--beta", beta, "--alpha", "5", *COMMON]) for beta in ("0.05", "0.035", "0.03", "0.02")),
     *(
         (f"graddiff to a loss of {loss}", ["graddiff", "--max-forget-loss", loss, "--alpha", "3", *COMMON])
@@ -26,7 +37,7 @@ SWEEP = [
         for beta in ("0.7", "0.5", "0.4")
     ),
     ("ascent, nothing retained", ["ascent", "--alpha", "0", "--learning-rate", "3e-4", "--epochs", "8"]),
-    ("ablate, 2 % of the units", ["ablate", "--retain-weight", "0.1", "--fraction", "0.02"]),
+    ("ablate, 1.5 % of the units", ["ablate", "--fraction", "0.015"]),
 ]
 
 
