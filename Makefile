@@ -21,7 +21,7 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench bench-engine parity format lint install uninstall clean
+.PHONY: help deps build test demo bench bench-engine parity format lint install uninstall deb test-system clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -60,5 +60,11 @@ install: ## install programs and units below $(DESTDIR)$(PREFIX); after `make bu
 uninstall: ## remove what `make install` installed; data and configuration stay
 	@scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
 
+deb: deps ## build the Debian package into dist/ and check it with lintian
+	@scripts/deb
+
+test-system: deb ## try the package in a booted Debian 12 container: install, jobs, kill, reboot, upgrade, purge; as root
+	@scripts/test-system
+
 clean: ## remove build products
-	rm -rf .build Benchmarks/.work
+	rm -rf .build Benchmarks/.work dist debian/pages debian/unlearnd debian/.debhelper

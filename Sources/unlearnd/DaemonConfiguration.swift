@@ -58,12 +58,15 @@ struct DaemonConfiguration: Sendable {
                 .prefixKeys(with: "unlearnd"),
         ]
         if named != nil || access(path, F_OK) == 0 {
-            try checkKeys(of: path)
-            do {
-                providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
-            } catch {
-                throw Fault(
-                    message: "the configuration \(path) cannot be read: \(error)", hint: "correct the file")
+            // A file of comments alone, as the package installs it, is no YAML mapping and sets nothing.
+            if try checkKeys(of: path) > 0 {
+                do {
+                    providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
+                } catch {
+                    throw Fault(
+                        message: "the configuration \(path) cannot be read: \(error)",
+                        hint: "correct the file")
+                }
             }
         }
         return try DaemonConfiguration(
@@ -103,13 +106,15 @@ struct DaemonConfiguration: Sendable {
     }
 
     /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.
-    private static func checkKeys(of path: String) throws {
+    /// - Returns: How many keys there are.
+    private static func checkKeys(of path: String) throws -> Int {
         guard let text = SmallFile.read(path, limit: 1 << 20) else {
             let reason = String(cString: strerror(errno))
             throw Fault(
                 message: "the configuration \(path) cannot be read: \(reason)", hint: "check --config")
         }
         let known = Key.allCases.map(\.rawValue)
+        var count = 0
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             guard let first = line.drop(while: \.isWhitespace).first, first != "#", !line.hasPrefix("---")
             else { continue }
@@ -119,12 +124,16 @@ struct DaemonConfiguration: Sendable {
                     hint: "every key of this file has one plain value")
             }
             let key = line[..<colon].filter { $0 != "\"" && $0 != " " }
-            guard !known.contains(key) else { continue }
+            guard !known.contains(key) else {
+                count += 1
+                continue
+            }
             let near = ClosestName.suggest(for: key, among: known)
             throw Fault(
                 message: "\(path), line \(number + 1): \"\(key)\" is not a known key",
                 hint: near.map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))")
         }
+        return count
     }
 }
 

@@ -77,6 +77,11 @@ struct DaemonStartTests {
         let info: SystemInfo = try daemon.session().result("system.info")
         #expect(info.threads == 5)
         #expect(info.stateDirectory == daemon.state)
+        #expect(try daemon.stop() == 0)
+        // As the package installs it: every key commented out.
+        try "# threads: 3\n\n#parallel: 2\n".write(toFile: file, atomically: false, encoding: .utf8)
+        try daemon.start(environment: ["UNLEARND_CONFIG": file, "UNLEARND_THREADS": "7"])
+        #expect(try daemon.session().result(SystemInfo.self, "system.info").threads == 7)
     }
 
     @Test func `after a kill the next daemon takes over the socket as another instance`() throws {
