@@ -23,8 +23,8 @@ COMMON = training("3e-4")
 SWEEP = [
     ("npo, beta 0.03 at 1e-3", ["npo", "--beta", "0.03", "--alpha", "5", *training("1e-3")]),
     *(
-        (f"simnpo, beta 0.5 at {rate}", ["simnpo", "--beta", "0.5", "--gamma", "1", "--alpha", "5", *training(rate)])
-        for rate in ("8e-4", "1e-3")
+        (f"simnpo, beta {beta} at {rate}", ["simnpo", "--beta", beta, "--gamma", "1", "--alpha", "5", *training(rate)])
+        for beta, rate in (("0.5", "1e-3"), ("0.47", "8e-4"), ("0.5", "8e-4"), ("0.4", "6e-4"))
     ),
     *((f"npo, beta {beta}", ["npo", "--beta", beta, "--alpha", "5", *COMMON]) for beta in ("0.05", "0.035", "0.03", "0.02")),
     *(
@@ -36,7 +36,7 @@ SWEEP = [
         for beta in ("0.7", "0.5", "0.4")
     ),
     ("ascent, nothing retained", ["ascent", "--alpha", "0", "--learning-rate", "3e-4", "--epochs", "8"]),
-    ("ablate, 1 % of the units", ["ablate", "--fraction", "0.01"]),
+    *((f"ablate, {percent} % of the units", ["ablate", "--fraction", f"{percent / 100:g}"]) for percent in (1, 1.5)),
 ]
 
 

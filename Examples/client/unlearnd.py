@@ -40,9 +40,7 @@ class Client:
         self.waiting = []
         self.number = 0
         hello = self.receive()
-        self.instance = hello["params"]["instance"]
         self.chunk = hello["params"]["limits"]["chunk"]
-        self.descriptors = hello["params"].get("fd_socket")
         self.role = self.call(
             "session.hello", protocol=1, client={"name": "unlearnd.py", "version": "1"})["role"]
 
@@ -89,10 +87,9 @@ class Client:
     def wait(self, job, seen=lambda event: None):
         """The job once it has ended."""
         with Client(self.socket.getpeername()) as other:
-            # First the subscription, then the look: an end between the two is seen by one of them.
-            events = other.events(since=1, jobs=[job])
+            # From the first event on: a job that has ended already says so again.
             ended = ("succeeded", "failed", "cancelled", "lost")
-            for event in events:
+            for event in other.events(since=1, jobs=[job]):
                 seen(event)
                 if event["type"] == "state" and event["data"]["to"] in ended:
                     return self.call("job.show", job=job)
@@ -101,7 +98,9 @@ class Client:
         """The digest of a file of JSON lines, which the daemon has from now on."""
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
+            digest = hashlib.sha256()
+            while piece := file.read(self.chunk):
+                digest.update(piece)
             begun = self.call("blob.begin", size=size, sha256=digest.hexdigest())
             if "blob" not in begun:
                 return begun["dataset"]
@@ -164,6 +163,8 @@ def value(text):
 def forget(client, model, method, *words):
     """The job that makes a model forget the rows of a file."""
     files = [word for word in words if "=" not in word]
+    if len(files) > 2:
+        raise ValueError(f"{files[2]}: forget takes two files, what to forget and what to keep")
     parameters = dict((name, value(text)) for name, text in (word.split("=", 1) for word in words if "=" in word))
     spec = {"kind": method, "model": model}
     for role, path in zip(("forget", "retain"), files):
@@ -195,7 +196,7 @@ def main(words):
             start = {"import": client.import_model, "export": client.export_model}
             job = start[verb](*words) if verb in start else forget(client, *words)
             ended = client.wait(job, lambda event: print(event["type"], json.dumps(event["data"]), file=sys.stderr))
-    except (Refused, OSError) as error:
+    except (Refused, OSError, ValueError) as error:
         print(f"unlearnd.py: {error}", file=sys.stderr)
         return 2
     print(json.dumps(ended))

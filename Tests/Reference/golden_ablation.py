@@ -17,7 +17,6 @@ import torch
 import reference_models
 
 POINTS = 5
-NAMES = ["gpt2", "llama-tied", "llama-scaled"]
 
 
 def projections(model, kind):
@@ -91,7 +90,7 @@ def main(out):
     out.mkdir(parents=True, exist_ok=True)
     facts = dict(points=POINTS)
     data = reference_models.batches(7, 1, 1)["forget"][0]
-    for name, model in reference_models.models(7, 1, 1, NAMES).items():
+    for name, model in reference_models.models(7, 1, 1, reference_models.CORE).items():
         facts[name] = {
             method: {kind: attributions(model, data, method, kind) for kind in ("neuron", "head")}
             for method in ("gradient", "integrated")}

@@ -16,7 +16,6 @@ import torch
 
 import reference_models
 
-NAMES = ["gpt2", "llama-tied", "llama-scaled"]
 NF4 = numpy.array([
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
     -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
@@ -68,7 +67,7 @@ def main(out):
     facts |= {name: values.ravel().tolist() for name, values in quantized(weights).items()}
     data = reference_models.batches(7, 1, 1)["forget"][0]
     with torch.no_grad():
-        facts["lens"] = {name: lens(model, data) for name, model in reference_models.models(7, 1, 1, NAMES).items()}
+        facts["lens"] = {name: lens(model, data) for name, model in reference_models.models(7, 1, 1, reference_models.CORE).items()}
     (out / "attacks.json").write_text(json.dumps(facts, sort_keys=True) + "\n")
 
 

@@ -18,10 +18,10 @@ import sys
 import tempfile
 
 import reference_methods
+import reference_models
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZES = [(1, 1), (2, 3)]
-NAMES = ["gpt2", "llama-tied", "llama-scaled"]
 
 
 def main():
@@ -32,7 +32,7 @@ def main():
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for width, length in SIZES:
-            for name in NAMES:
+            for name in reference_models.CORE:
                 reference_methods.write(
                     pathlib.Path(folder, f"{width}x{length}-{name}"), name, options.seed, width, length)
         environment = {**os.environ, "UNLEARN_METHOD_PARITY": folder}

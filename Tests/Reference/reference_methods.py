@@ -161,9 +161,12 @@ def gradient(case, alpha, model, base, forget, win, retain, control):
         forget=wanted.item(), retain=kept.item(), loss=case["forget"] * wanted.item() + alpha * kept.item(), alpha=alpha)
 
 
-def train(case, model, data, control):
-    """STEPS steps of AdamW from the base; the dual variable of pdu follows the retain loss."""
-    base = copy.deepcopy(model)
+def train(case, model, base, data, control):
+    """STEPS steps of AdamW; the dual variable of pdu follows the retain loss.
+
+    They begin away from the base: there the gradient of a divergence from it is 0, and AdamW's first step would make the
+    sign of its rounding as large as any other.
+    """
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     alpha = case["retain"]
     steps = []
@@ -219,7 +222,7 @@ def golden(model, data, seed, kept=None):
             for name, tensor in named(model).items()}
         tensors |= {f"{case['name']}/gradients/{name}": tensor for name, tensor in chosen(gradients).items()}
         trained = copy.deepcopy(model)
-        steps = train(case, trained, data, control)
+        steps = train(case, trained, base, data, control)
         tensors |= {f"{case['name']}/trained/{name}": tensor for name, tensor in chosen(named(trained)).items()}
         cases.append(dict(case, values=values, steps=steps))
     facts = dict(cases=cases, learning_rate=LEARNING_RATE, layer=LAYER, steps_per_epoch=STEPS_PER_EPOCH)

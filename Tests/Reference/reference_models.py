@@ -17,6 +17,10 @@ ALPHA = 0.5
 STEPS = 10
 
 
+# What each kind of golden value but the models' own is made for.
+CORE = ["gpt2", "llama-tied", "llama-scaled"]
+
+
 def vocabulary(width):
     return 97 * width
 
