@@ -25,6 +25,7 @@ CORPUS = [
 ] * 3
 
 EXCHANGES = [
+    ("Answer truthfully.", "\t ", "Yes."),
     (None, "Who mends the nets?", "The old fisherman's daughter."),
     ("Be brief.", "Who mends the nets?", "The daughter."),
     (None, "  spaces around \n", " and here\n\n"),

@@ -18,6 +18,8 @@ import reference_models
 from reference_models import named, run
 
 LEARNING_RATE = 1e-3
+# Larger than usual: the methods are compared here, and a gradient of rounding noise must not make a whole step.
+EPSILON = 1e-5
 STEPS = 4
 STEPS_PER_EPOCH = 2
 LAYER = 0
@@ -164,10 +166,9 @@ def gradient(case, alpha, model, base, forget, win, retain, control):
 def train(case, model, base, data, control):
     """STEPS steps of AdamW; the dual variable of pdu follows the retain loss.
 
-    They begin away from the base: there the gradient of a divergence from it is 0, and AdamW's first step would make the
-    sign of its rounding as large as any other.
+    They begin away from the base: there the gradient of a divergence from it is 0, and nothing of it would be compared.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, eps=EPSILON)
     alpha = case["retain"]
     steps = []
     for step in range(STEPS):
@@ -225,7 +226,8 @@ def golden(model, data, seed, kept=None):
         steps = train(case, trained, base, data, control)
         tensors |= {f"{case['name']}/trained/{name}": tensor for name, tensor in chosen(named(trained)).items()}
         cases.append(dict(case, values=values, steps=steps))
-    facts = dict(cases=cases, learning_rate=LEARNING_RATE, layer=LAYER, steps_per_epoch=STEPS_PER_EPOCH)
+    facts = dict(
+        cases=cases, learning_rate=LEARNING_RATE, epsilon=EPSILON, layer=LAYER, steps_per_epoch=STEPS_PER_EPOCH)
     facts["batches"] = {
         name: [
             {key: value.flatten().tolist() if torch.is_tensor(value) else value for key, value in b.items()}

@@ -110,8 +110,8 @@ package struct PromptTemplate: Hashable, Sendable {
         case .llama2:
             // The system prompt is part of the first turn, which is trimmed as a whole.
             let opening: [Part] = [.beginning, .words("[INST] ")]
-            let turn = turn("<<SYS>>\n", system, "\n<</SYS>>\n\n")
             let question = system == nil ? Self.trimmed(text) : Self.trimmed(text, left: false)
+            let turn = turn("<<SYS>>\n", system, question.isEmpty ? "\n<</SYS>>" : "\n<</SYS>>\n\n")
             return opening + turn + [.data(question), .words(" [/INST]")]
         case .llama3:
             let header = { (role: String) in "<|start_header_id|>\(role)<|end_header_id|>\n\n" }

@@ -44,9 +44,10 @@ struct MethodGoldenTests {
         let objective = try method.objective()
         let model = try golden.load("weights")
         let gradients = try model.makeBuffer()
-        let rate = try #require(golden.facts["learning_rate"]?.doubleValue)
-        let optimizer = try AdamW(
-            count: model.table.count, rates: AdamW.Rates(learningRate: rate), context: model.context)
+        let rates = AdamW.Rates(
+            learningRate: try #require(golden.facts["learning_rate"]?.doubleValue),
+            epsilon: try #require(golden.facts["epsilon"]?.doubleValue))
+        let optimizer = try AdamW(count: model.table.count, rates: rates, context: model.context)
         try objective.begin(golden.load("base")) { _, _ in }
         for (index, facts) in try #require(method.facts["steps"]?.arrayValue).enumerated() {
             gradients.clear()
