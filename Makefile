@@ -21,7 +21,7 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench bench-engine parity format lint install uninstall deb test-system clean
+.PHONY: help deps build test demo bench bench-engine parity schema format lint install uninstall deb test-system clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -47,6 +47,9 @@ bench-engine: build ## compare training, evaluation and generation with PyTorch 
 
 parity: build ## repeat the numeric comparisons with PyTorch, transformers, tokenizers and mergekit
 	@scripts/parity "$(BIN)"
+
+schema: build ## write docs/schema.json anew, after the protocol has grown
+	@scripts/schema "$(BIN)"
 
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive $(SWIFTS)

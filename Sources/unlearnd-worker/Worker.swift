@@ -76,6 +76,7 @@ enum Worker {
         case .taskVector: try TaskVectorJob(context).run()
         case .ablate: try AblateJob(context).run()
         case .dampen: try DampenJob(context).run()
+        case .update where context.spec.editsFacts: try FactEditJob(context).run()
         case .finetune: try FinetuneJob(context).run()
         case .retrain: try RetrainJob(context).run()
         case .exact: try ExactJob(context).run()

@@ -37,12 +37,8 @@ struct ProtocolRequestTests {
     @Test func `the schema names every method and every error`() throws {
         let daemon = try RunningDaemon()
         let schema: JSONValue = try daemon.session().result("system.schema")
-        let methods = schema["methods"]?.arrayValue ?? []
-        #expect(Set(methods.compactMap { $0["method"]?.stringValue }) == Set(Method.allCases.map(\.rawValue)))
-        #expect(
-            methods.allSatisfy {
-                $0["params"]?.stringValue?.isEmpty == false && $0["result"]?.stringValue?.isEmpty == false
-            })
+        let methods = schema["methods"]?.objectValue?.keys ?? []
+        #expect(Set(methods) == Set(Method.allCases.map(\.rawValue)))
         #expect(schema["errors"]?.arrayValue?.count == RPCError.Kind.allCases.count)
     }
 

@@ -65,6 +65,8 @@ package enum DatasetParser {
             row.paraphrasedAnswer = try optionalText(object, "paraphrased_answer")
             row.paraphrasedQuestion = try optionalText(object, "paraphrased_question")
             row.replacement = try optionalText(object, "replacement")
+            // Datasets use the name for other things as well: what is no text is no subject.
+            if case .string(let subject)? = object["subject"], !subject.isEmpty { row.subject = subject }
             if let value = object["perturbed_answer"], value != .null {
                 guard case .array(let answers) = value else {
                     throw wrongType("perturbed_answer", value, "a list of strings")

@@ -25,6 +25,8 @@ package struct DatasetRow: Hashable, Sendable {
     package var paraphrasedQuestion: String?
     /// What shall be answered instead.
     package var replacement: String?
+    /// What the row is about, as its prompt spells it.
+    package var subject: String?
 
     /// A row without evaluation fields.
     package init(line: Int, content: Content) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What must become of another job before a blocked one may run.
-package enum DependencyCondition: String, Codable, Sendable {
+package enum DependencyCondition: String, Codable, Sendable, CaseIterable {
     /// The other job succeeded.
     case ok
     /// The other job ended, however.

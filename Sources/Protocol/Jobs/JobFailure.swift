@@ -3,34 +3,43 @@
 /// Why a job failed: a stable kind for programs, a sentence and a remedy for people.
 package struct JobFailure: Error, Codable, Hashable, Sendable {
     /// Stable names; clients must accept ones that they do not know.
-    package struct Kind: RawRepresentable, Codable, Hashable, Sendable {
+    package struct Kind: OpenNames, Hashable, Sendable {
+        /// The names that this version gives.
+        package enum Known: String, CaseIterable {
+            case diverged, unsupported, storage, integrity, memory, missing, gone, `internal`
+            case badInput = "bad-input"
+            case noOp = "no-op"
+            case sourceGone = "source-gone"
+            case workerDied = "worker-died"
+        }
+
         package var rawValue: String
         package init(rawValue: String) { self.rawValue = rawValue }
 
         /// The data do not fit the model or the rules.
-        package static let badInput = Kind(rawValue: "bad-input")
+        package static let badInput = Kind(.badInput)
         /// The edit left every byte as it was.
-        package static let noOp = Kind(rawValue: "no-op")
+        package static let noOp = Kind(.noOp)
         /// A loss became NaN or infinite.
-        package static let diverged = Kind(rawValue: "diverged")
+        package static let diverged = Kind(.diverged)
         /// The architecture cannot be trained.
-        package static let unsupported = Kind(rawValue: "unsupported")
+        package static let unsupported = Kind(.unsupported)
         /// The disk is full or a file operation failed.
-        package static let storage = Kind(rawValue: "storage")
+        package static let storage = Kind(.storage)
         /// Stored bytes do not match their hash.
-        package static let integrity = Kind(rawValue: "integrity")
+        package static let integrity = Kind(.integrity)
         /// The descriptors of an import or export are gone.
-        package static let sourceGone = Kind(rawValue: "source-gone")
+        package static let sourceGone = Kind(.sourceGone)
         /// The worker was killed or crashed.
-        package static let workerDied = Kind(rawValue: "worker-died")
+        package static let workerDied = Kind(.workerDied)
         /// The job needs more memory than there can be.
-        package static let memory = Kind(rawValue: "memory")
+        package static let memory = Kind(.memory)
         /// A version, dataset or model that the job needs is gone.
-        package static let missing = Kind(rawValue: "missing")
+        package static let missing = Kind(.missing)
         /// The result's bytes were purged and must not come back.
-        package static let gone = Kind(rawValue: "gone")
+        package static let gone = Kind(.gone)
         /// Anything else: a fault of this software.
-        package static let `internal` = Kind(rawValue: "internal")
+        package static let `internal` = Kind(.internal)
     }
 
     /// The kind.

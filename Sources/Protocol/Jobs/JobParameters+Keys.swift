@@ -8,6 +8,11 @@ extension JobParameters {
         case betaUnknown = "beta_unknown"
         case samRho = "sam_rho"
         case replacementWeight = "replacement_weight"
+        case by, layers
+        case editSteps = "edit_steps"
+        case editLearningRate = "edit_learning_rate"
+        case covarianceWeight = "covariance_weight"
+        case editClamp = "edit_clamp"
         case dualRate = "dual_rate"
         case retainLimit = "retain_limit"
         case dualWarmUpEpochs = "dual_warm_up_epochs"

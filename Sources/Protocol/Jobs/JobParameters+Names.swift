@@ -14,6 +14,21 @@ extension JobParameters {
         kind.unlearns ? ownNames(of: kind).union(attackNames) : ownNames(of: kind)
     }
 
+    /// What `update` reads only if it edits.
+    private static let factNames: Set<String> = [
+        "layers", "edit_steps", "edit_learning_rate", "covariance_weight", "edit_clamp",
+    ]
+
+    /// The names of the parameters that one way of `update` reads.
+    package static func names(for way: UpdateWay) -> Set<String> {
+        switch way {
+        case .gradient: names(for: .update).subtracting(factNames)
+        case .edit:
+            names(for: .dampen).subtracting(["ratio", "strength", "label_free"]).union(factNames).union(["by"]
+            )
+        }
+    }
+
     private static func ownNames(of kind: JobKind) -> Set<String> {
         let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
         let evaluation = layout.union([
@@ -37,7 +52,7 @@ extension JobParameters {
         case .simnpo: return weighted.union(["beta", "margin"])
         case .idk: return weighted.union(["beta", "form", "refusals"])
         case .altpo: return weighted.union(["beta", "alternates", "max_new_tokens"])
-        case .update: return weighted.union(["beta", "replacement_weight"])
+        case .update: return weighted.union(["beta", "replacement_weight", "by"]).union(factNames)
         case .rmu: return weighted.union(["layer", "steering"]).subtracting(["max_forget_loss"])
         case .satimp: return weighted.union(["beta", "beta_unknown"])
         case .ceu: return weighted.union(["skip"])

@@ -99,6 +99,18 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var alternates: Int?
     /// Weight of learning the new answer beside losing the old one; default 1 (`update`).
     package var replacementWeight: Double?
+    /// How the new answer is put in the old one's place; default `gradient` (`update`).
+    package var by: UpdateWay?
+    /// The layers that are edited; default some in the middle (`update` by `edit`).
+    package var layers: LayerSelection?
+    /// Most steps of the search for each fact's target; default 25 (`update` by `edit`).
+    package var editSteps: Int?
+    /// The search's learning rate; default 0.5 (`update` by `edit`).
+    package var editLearningRate: Double?
+    /// Weight of what the layers read on the retain set; default 1 (`update` by `edit`).
+    package var covarianceWeight: Double?
+    /// How far a target may lie from the stream, in lengths of the stream; default 4 (`update` by `edit`).
+    package var editClamp: Double?
     /// Labelled tokens of each row that do not count, from its first on; default 1 (`ceu`).
     package var skip: Int?
     /// How fast the retain term's weight follows the retain loss; default 1 (`pdu`).

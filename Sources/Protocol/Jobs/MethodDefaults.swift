@@ -33,6 +33,12 @@ package struct MethodDefaults: Sendable, Hashable {
     /// RMU: the block steered, counted from 0: 7 as published, or the middle one of a model of fewer than 16.
     package static func layer(of layers: Int) -> Int { min(7, max(0, layers - 1) / 2) }
 
+    /// `update` by edit: the layers that are edited, the middle one last; our choice.
+    package static func factLayers(of layers: Int) -> ClosedRange<Int> {
+        let last = max(0, layers - 1) / 2
+        return max(0, last - min(4, layers / 8))...last
+    }
+
     init() {}
 }
 
@@ -61,12 +67,16 @@ extension JobSpec {
         parameters?.alpha ?? (kind.defaults.holdsByItself && retain == nil ? 0 : kind.defaults.alpha)
     }
 
-    /// Whether it cannot do without a retain set.
+    /// Whether it is an `update` that edits and does not train.
+    package var editsFacts: Bool { kind == .update && parameters?.by == .edit }
+
+    /// Whether it cannot be trained without a retain set.
     package var needsRetain: Bool {
         switch kind {
         case .ascent: parameters?.alpha != 1
         // A weight of 0 is where its dual variable may begin.
         case .pdu: true
+        case .update where editsFacts: false
         default: kind.weighsTwoTerms && retainWeight != 0
         }
     }

@@ -33,7 +33,8 @@ extension JobSpec {
     package var trainedOn: [Digest] {
         switch kind {
         case .finetune, .retrain: [retain ?? forget].compactMap(\.self)
-        case _ where kind.trainsOnForgetSet: [forget, pairsRetain ? retain : nil].compactMap(\.self)
+        case _ where kind.trainsOnForgetSet:
+            [forget, pairsRetain || editsFacts ? retain : nil].compactMap(\.self)
         default: []
         }
     }

@@ -79,44 +79,50 @@ package struct EventNotification: Codable, Hashable, Sendable {
 }
 
 /// The types of events.
-package struct EventType: RawRepresentable, Codable, Hashable, Sendable {
+package struct EventType: OpenNames, Hashable, Sendable {
+    /// The names that this version gives.
+    package enum Known: String, CaseIterable {
+        case submitted, state, snapshot, edit, epoch, checkpoint, evaluation, gate, version, head,
+            expired, purged, warning, queue, started, progress, log, lagged
+    }
+
     package var rawValue: String
     package init(rawValue: String) { self.rawValue = rawValue }
 
     /// A job was submitted.
-    package static let submitted = EventType(rawValue: "submitted")
+    package static let submitted = EventType(.submitted)
     /// A job changed its state: `from`, `to`, `reason`.
-    package static let state = EventType(rawValue: "state")
+    package static let state = EventType(.state)
     /// The base is whole, durable and pinned: `version`, `digest`, `objects`, `bytes`.
-    package static let snapshot = EventType(rawValue: "snapshot")
+    package static let snapshot = EventType(.snapshot)
     /// The edit of the weights begins.
-    package static let edit = EventType(rawValue: "edit")
+    package static let edit = EventType(.edit)
     /// An epoch ended: a ``TrainingEpoch``.
-    package static let epoch = EventType(rawValue: "epoch")
+    package static let epoch = EventType(.epoch)
     /// A training checkpoint was written: a ``TrainingCheckpoint``.
-    package static let checkpoint = EventType(rawValue: "checkpoint")
+    package static let checkpoint = EventType(.checkpoint)
     /// A version was measured: `role` and its figures.
-    package static let evaluation = EventType(rawValue: "evaluation")
+    package static let evaluation = EventType(.evaluation)
     /// A gate was judged: a ``GateVerdict``.
-    package static let gate = EventType(rawValue: "gate")
+    package static let gate = EventType(.gate)
     /// A version was committed: `version`, `digest`, `candidate`.
-    package static let version = EventType(rawValue: "version")
+    package static let version = EventType(.version)
     /// A head moved: `from`, `to`, `who`, `why`.
-    package static let head = EventType(rawValue: "head")
+    package static let head = EventType(.head)
     /// A candidate was given up because its time was over: `version`, `digest`.
-    package static let expired = EventType(rawValue: "expired")
+    package static let expired = EventType(.expired)
     /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
-    package static let purged = EventType(rawValue: "purged")
+    package static let purged = EventType(.purged)
     /// Something worth knowing.
-    package static let warning = EventType(rawValue: "warning")
+    package static let warning = EventType(.warning)
     /// The queue was paused or resumed: `paused`.
-    package static let queue = EventType(rawValue: "queue")
+    package static let queue = EventType(.queue)
     /// The daemon started: what it recovered.
-    package static let started = EventType(rawValue: "started")
+    package static let started = EventType(.started)
     /// A job's progress; not durable, the latest replaces the one before.
-    package static let progress = EventType(rawValue: "progress")
+    package static let progress = EventType(.progress)
     /// A line of a job's log; kept with the job, not in the event log.
-    package static let log = EventType(rawValue: "log")
+    package static let log = EventType(.log)
     /// The subscriber was too slow: `next` is where to subscribe again. The last line of the subscription.
-    package static let lagged = EventType(rawValue: "lagged")
+    package static let lagged = EventType(.lagged)
 }

@@ -8,7 +8,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case systemPing = "system.ping"
     /// ``NoParams`` → ``SystemInfo``
     case systemInfo = "system.info"
-    /// ``NoParams`` → the list of methods with their roles
+    /// ``SystemSchemaParams`` → the JSON Schema of the protocol
     case systemSchema = "system.schema"
     /// ``SubscribeParams`` → ``SubscribeResult``, then notifications `event`
     case eventsSubscribe = "events.subscribe"

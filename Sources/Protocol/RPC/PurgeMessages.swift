@@ -43,7 +43,7 @@ package struct PurgeJobParams: Codable, Hashable, Sendable {
 /// A version that a purge destroys.
 package struct PurgedVersion: Codable, Hashable, Sendable {
     /// Why it knows.
-    package enum Cause: String, Codable, Sendable {
+    package enum Cause: String, Codable, Sendable, CaseIterable {
         /// It was named.
         case named
         /// It was trained on the rows, or, where nothing tells which version was, it is the line's beginning.

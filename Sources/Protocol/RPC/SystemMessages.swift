@@ -6,6 +6,13 @@ package struct NoParams: Codable, Hashable, Sendable {
     package init() {}
 }
 
+/// `system.schema`: all of the protocol, or one method.
+package struct SystemSchemaParams: Codable, Hashable, Sendable {
+    package var method: Method?
+    /// A question.
+    package init(method: Method? = nil) { self.method = method }
+}
+
 /// The answer to `system.ping`.
 package struct PingResult: Codable, Hashable, Sendable {
     package var time: Timestamp

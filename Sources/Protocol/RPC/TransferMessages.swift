@@ -81,7 +81,7 @@ package struct DatasetParams: Codable, Hashable, Sendable {
 /// `transfer.open`: announces files whose descriptors follow on the descriptor socket.
 package struct TransferOpenParams: Codable, Hashable, Sendable {
     /// Which way the bytes go.
-    package enum Direction: String, Codable, Sendable {
+    package enum Direction: String, Codable, Sendable, CaseIterable {
         /// The client's files are read.
         case `import`
         /// The client's empty files are written.

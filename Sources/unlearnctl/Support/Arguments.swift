@@ -132,6 +132,7 @@ extension AccuracyUnit: ExpressibleByArgument {}
 extension AblationUnits: ExpressibleByArgument {}
 extension AttributionMethod: ExpressibleByArgument {}
 extension AblationMode: ExpressibleByArgument {}
+extension UpdateWay: ExpressibleByArgument {}
 extension MaskKind: ExpressibleByArgument {}
 extension AttackKind: ExpressibleByArgument {}
 extension RelearnData: ExpressibleByArgument {}

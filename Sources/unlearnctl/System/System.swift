@@ -59,8 +59,29 @@ struct SystemPing: ClientCommand {
 /// `system schema`.
 struct SystemSchema: ClientCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Show the protocol's methods, as JSON.")
+        commandName: "schema", abstract: "Show the JSON Schema of the protocol.",
+        discussion: """
+            Draft 2020-12, made by the daemon from the types that it reads and writes. “methods” has the role, parameters and \
+            result of each method, “events” and “errors” the kinds of both, “$defs” all types; every line of a \
+            connection fits the schema itself.
+            """)
+    @Argument(
+        help: ArgumentHelp("Only this one and the types it needs.", valueName: "method"),
+        completion: .list(Method.allCases.map(\.rawValue)),
+        transform: SystemSchema.method)
+    var method: Method?
     @OptionGroup(title: "Global") var options: GlobalOptions
 
-    func run(in session: Session) throws(ClientError) { session.output.json(try session.call(.systemSchema)) }
+    func run(in session: Session) throws(ClientError) {
+        session.output.json(try session.call(.systemSchema, SystemSchemaParams(method: method)))
+    }
+
+    @Sendable private static func method(_ text: String) throws -> Method {
+        if let method = Method(rawValue: text) { return method }
+        let names = Method.allCases.map(\.rawValue)
+        let near = ClosestName.suggest(for: text, among: names)
+        throw ValidationError(
+            near.map { "there is no such method; did you mean \($0)?" }
+                ?? "there is no such method; there are: \(names.joined(separator: ", "))")
+    }
 }

@@ -100,6 +100,7 @@ struct ExactJob {
         switch one.spec.kind {
         case .finetune: try FinetuneJob(one).run()
         case .retrain: try RetrainJob(one).run()
+        case .update where one.spec.editsFacts: try FactEditJob(one).run()
         default: try GradientJob(one).run()
         }
     }

@@ -5,26 +5,33 @@ import Protocol
 
 /// Which code answers which method.
 struct Router: Sendable {
-    /// One method's code, with the names of its types for the schema.
-    struct Route: Sendable {
-        var params: String
-        var result: String
+    /// One method's code.
+    private struct Route: Sendable {
         var answer: @Sendable (JSONValue, Session) async throws(RPCError) -> JSONValue
     }
 
-    private(set) var routes: [Method: Route] = [:]
+    private var routes: [Method: Route] = [:]
+    /// The types of all methods.
+    private(set) var schema = ProtocolSchema()
     private let logger: Logger
 
     init(logger: Logger) { self.logger = logger }
 
     /// Sets the code of a method.
-    mutating func on<Params: Decodable & Sendable, Result: Encodable & Sendable>(
+    mutating func on<Params: Codable & Sendable, Result: Codable & Sendable>(
         _ method: Method, _ body: @escaping @Sendable (Params, Session) async throws(RPCError) -> Result
     ) {
-        routes[method] = Route(params: "\(Params.self)", result: "\(Result.self)") {
-            params, session throws(RPCError) in
+        describe(method, Params.self, Result.self)
+        routes[method] = Route { params, session throws(RPCError) in
             try Self.encode(try await body(try Self.decode(Params.self, params), session))
         }
+    }
+
+    /// Names the types of a method for the schema: of one that a connection answers itself.
+    mutating func describe<Params: Codable & Sendable, Result: Codable & Sendable>(
+        _ method: Method, _ params: Params.Type, _ result: Result.Type
+    ) {
+        schema.add(method, params, result)
     }
 
     /// Answers one request with one line.

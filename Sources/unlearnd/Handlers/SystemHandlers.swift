@@ -13,52 +13,19 @@ extension Router {
                 memoryTotal: control.memoryTotal, memoryLimit: control.memoryLimit,
                 recovered: control.recovered)
         }
-        on(.systemSchema) { [self] (_: NoParams, _) async throws(RPCError) in schema }
+        describe(.sessionHello, SessionHelloParams.self, SessionHelloResult.self)
+        describe(.systemPing, NoParams.self, PingResult.self)
+        describe(.eventsSubscribe, SubscribeParams.self, SubscribeResult.self)
+        describe(.systemSchema, SystemSchemaParams.self, JSONValue.self)
+        let schema = self.schema
+        on(.systemSchema) { (params: SystemSchemaParams, _) async throws(RPCError) in
+            try Self.document(schema, of: params.method)
+        }
     }
 
-    /// The methods with their roles and the names of their types.
-    private var schema: ProtocolSchema {
-        ProtocolSchema(
-            methods: Method.allCases.map { method in
-                // Those that a connection answers itself have no route.
-                let (params, result) =
-                    switch method {
-                    case .sessionHello: ("SessionHelloParams", "SessionHelloResult")
-                    case .systemPing: ("NoParams", "PingResult")
-                    case .systemSchema: ("NoParams", "ProtocolSchema")
-                    case .eventsSubscribe: ("SubscribeParams", "SubscribeResult")
-                    default: (routes[method]?.params ?? "", routes[method]?.result ?? "")
-                    }
-                return ProtocolSchema.Entry(
-                    method: method, role: method.role, mutates: method.mutates, params: params, result: result
-                )
-            },
-            errors: RPCError.Kind.allCases.map {
-                ProtocolSchema.Fault(kind: $0, code: $0.code, retryable: $0.isRetryable)
-            })
+    private static func document(_ schema: ProtocolSchema, of method: Method?) throws(RPCError) -> JSONValue {
+        do { return try schema.document(of: method) } catch {
+            throw RPCError(.internal, "the schema cannot be made: \(error)")
+        }
     }
-}
-
-/// The result of `system.schema`.
-struct ProtocolSchema: Encodable, Sendable {
-    /// One method.
-    struct Entry: Encodable, Sendable {
-        var method: Method
-        /// The least role that may call it.
-        var role: Role
-        /// Whether it changes anything.
-        var mutates: Bool
-        /// The names of the types, as `docs/protocol.md` describes them.
-        var params: String
-        var result: String
-    }
-    /// One kind of error.
-    struct Fault: Encodable, Sendable {
-        var kind: RPCError.Kind
-        var code: Int
-        var retryable: Bool
-    }
-    var `protocol` = ProtocolLimits.version
-    var methods: [Entry]
-    var errors: [Fault]
 }

@@ -47,7 +47,7 @@ struct JobEstimator {
 
     /// What decides the memory of a training job, where the model's configuration is known.
     func question(threads: Int) -> MemoryQuestion? {
-        guard spec.kind.trains, let config = shape?.configuration else {
+        guard spec.kind.trains, !spec.editsFacts, let config = shape?.configuration else {
             return nil
         }
         let datasets = datasets
@@ -68,6 +68,7 @@ struct JobEstimator {
             set.flatMap { $0.textRows == 0 ? ($0.rows + rows - 1) / rows : nil }
         }
         switch spec.kind {
+        case _ where spec.editsFacts: return nil
         case .finetune, .retrain: return batches(retain ?? forget).map { $0 * epochs }
         case _ where spec.kind.trainsOnForgetSet:
             guard let forget = batches(forget) else { return nil }
@@ -174,6 +175,11 @@ struct JobEstimator {
         let attacking = Double(attacked)
         let bytes: Double
         switch spec.kind {
+        case .update where spec.editsFacts:
+            // Weights, what one row keeps for the way back, and the square of what a down projection reads, in f64.
+            let inner = Double(shape.map { $0.inner > 0 ? $0.inner : 4 * $0.hidden } ?? 0)
+            let activations = 8 * Double(length) * (logits + 64 * hidden + layers * 80 * hidden)
+            bytes = max(worker + weights + chunks + 8 * inner * inner + activations, measured, attacking)
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))

@@ -15,6 +15,8 @@ struct ModelShape: Hashable, Sendable {
     var layers: Int64 = 0
     var vocabulary: Int64 = 0
     var context: Int64 = 0
+    /// What a feed-forward layer’s down projection reads.
+    var inner: Int64 = 0
     /// The text of `config.json`, if it is of a sane size.
     var configuration: String?
 
@@ -35,6 +37,7 @@ struct ModelShape: Hashable, Sendable {
         hidden = number("hidden_size", "n_embd", "d_model")
         layers = number("num_hidden_layers", "n_layer")
         vocabulary = number("vocab_size")
+        inner = number("intermediate_size", "n_inner")
         context = number("max_position_embeddings", "n_positions", "n_ctx")
     }
 }

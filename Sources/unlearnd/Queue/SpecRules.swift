@@ -21,6 +21,7 @@ enum SpecRules {
         try checkNames(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
         try checkEdits(spec)
+        try checkFacts(spec)
         try checkAttacks(spec)
         try checkGate(spec)
     }
