@@ -23,18 +23,22 @@ extension JobParameters {
     package static func names(for way: UpdateWay) -> Set<String> {
         switch way {
         case .gradient: names(for: .update).subtracting(factNames)
-        case .edit:
-            names(for: .dampen).subtracting(["ratio", "strength", "label_free"]).union(factNames).union(["by"]
-            )
+        case .edit: evaluation.union(attackNames).union(factNames).union(["by"])
         }
     }
 
+    /// How a prompt is laid out.
+    private static let layout: Set<String> = [
+        "template", "system_prompt", "prompt_prefix", "prompt_suffix",
+    ]
+
+    /// What every job that measures a model reads.
+    private static let evaluation = layout.union([
+        "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
+        "profile",
+    ])
+
     private static func ownNames(of kind: JobKind) -> Set<String> {
-        let layout: Set<String> = ["template", "system_prompt", "prompt_prefix", "prompt_suffix"]
-        let evaluation = layout.union([
-            "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
-            "profile",
-        ])
         let training = evaluation.union([
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",

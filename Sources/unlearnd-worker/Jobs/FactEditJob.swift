@@ -34,7 +34,7 @@ struct FactEditJob {
         if let clamp = parameters.editClamp { settings.clamp = clamp }
         return try job.run(noOp: "the model already gives every replacement") { model in
             let edit = try FactEdit(model, settings)
-            let phase = context.phase("edit-facts", unit: "facts")
+            let phase = context.phase("edit-facts", unit: "steps")
             let outcomes = try edit.run(facts, retain: retain) { try phase.update($0, of: $1) }
             let total = model.table.parameterCount
             context.log(
