@@ -29,7 +29,7 @@ struct Daemon {
         let control = try ControlPlane(
             configuration: configuration.control, transfers: transfers, logger: logger)
         let blobs = try BlobSpool(directory: configuration.control.stateDirectory + "/uploads")
-        let rules = RoleRules.current(environment: environment)
+        let rules = try RoleRules.current(environment: environment, grants: configuration.roles)
         let users = rules.isService ? rules.operatorGroup : nil
         let socket = try ListeningSocket(
             path: configuration.socket, type: SOCK_STREAM, group: users, isPublic: rules.isService)

@@ -22,6 +22,12 @@ struct DaemonConfiguration: Sendable {
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
         case reviewLeaseDays = "review_lease_days"
+        case adminUsers = "admin_users"
+        case adminGroups = "admin_groups"
+        case operatorUsers = "operator_users"
+        case operatorGroups = "operator_groups"
+        case viewerUsers = "viewer_users"
+        case viewerGroups = "viewer_groups"
     }
 
     /// Why a configuration cannot be used.
@@ -34,6 +40,8 @@ struct DaemonConfiguration: Sendable {
     let socket: String
     let logLevel: Logger.Level
     let control: ControlConfiguration
+    /// The roles of users and groups.
+    let roles: RoleGrants
 
     /// Where descriptors are passed: beside the control socket, `unlearnd.fd.sock` for `unlearnd.sock`.
     let descriptorSocket: String
@@ -92,6 +100,14 @@ struct DaemonConfiguration: Sendable {
                 hint: "use one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         self.logLevel = logLevel
+        func grants(_ keys: [(Key, Role)]) throws -> [RoleGrants.Grant] {
+            try keys.map { .init(key: $0.0.rawValue, role: $0.1, names: try reader.names($0.0)) }
+        }
+        roles = RoleGrants(
+            users: try grants([(.adminUsers, .admin), (.operatorUsers, .operator_), (.viewerUsers, .viewer)]),
+            groups: try grants([
+                (.adminGroups, .admin), (.operatorGroups, .operator_), (.viewerGroups, .viewer),
+            ]))
         control = ControlConfiguration(
             stateDirectory: state, workerPath: try reader.path(.worker),
             parallel: try reader.whole(.parallel, 1...256) ?? 2,
@@ -153,6 +169,23 @@ extension DaemonConfiguration {
             guard let directory = getcwd(nil, 0) else { return text }
             defer { free(directory) }
             return FilePath(String(cString: directory)).pushing(FilePath(text)).lexicallyNormalized().string
+        }
+
+        /// Names of users or groups, parted by commas; none where the key is left out.
+        func names(_ key: Key) throws -> [String] {
+            guard let text = text(key) else { return [] }
+            let names = text.split(separator: ",", omittingEmptySubsequences: false).map {
+                String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+            }
+            guard
+                names.allSatisfy({ name in !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F } }
+                )
+            else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is not a list of names parted by commas",
+                    hint: "write for example alice, bob")
+            }
+            return names
         }
 
         func whole(_ key: Key, _ range: ClosedRange<Int>) throws -> Int? {

@@ -25,6 +25,30 @@ struct DaemonPeerTests {
                 == .viewer)
     }
 
+    @Test func `the configuration gives roles to users and groups, a user's before a group's`() throws {
+        let grants = RoleGrants(
+            users: [.init(key: "viewer_users", role: .viewer, names: ["web"])],
+            groups: [
+                .init(key: "admin_groups", role: .admin, names: ["privacy"]),
+                .init(key: "viewer_groups", role: .viewer, names: ["audit"]),
+            ])
+        let numbers: [String: UInt32] = ["web": 1001, "privacy": 60, "audit": 61]
+        let rules = RoleRules(
+            owner: 900, isService: true, operatorGroup: 50, users: try grants.users { numbers[$0] },
+            groups: try grants.groups { numbers[$0] })
+        #expect(rules.role(uid: 1001, groups: [1001, 50]) == .viewer)
+        #expect(rules.role(uid: 1001, groups: [60]) == .viewer)
+        #expect(rules.role(uid: 1002, groups: [50, 60]) == .admin)
+        #expect(rules.role(uid: 1002, groups: [60, 61]) == .admin)
+        #expect(rules.role(uid: 1002, groups: [50, 61]) == .viewer)
+        #expect(rules.role(uid: 1002, groups: [50]) == .operator_)
+        #expect(rules.role(uid: 0, groups: [61]) == .admin)
+        #expect(rules.role(uid: 900, groups: [61]) == .admin)
+        #expect(throws: (any Error).self) { try grants.users { _ in nil } }
+        #expect(throws: (any Error).self) { try grants.groups { _ in 7 } }
+        #expect(throws: (any Error).self) { try grants.users { _ in 0 } }
+    }
+
     @Test func `viewers change nothing`() {
         for method in Method.allCases {
             #expect(method.mutates == (method.role > .viewer), "\(method.rawValue)")

@@ -50,6 +50,8 @@ struct DaemonStartTests {
         #expect(try configured("log_level: loud\n").contains("log_level"))
         #expect(try configured("parallel:\n  deep: 3\n").contains("line 2"))
         #expect(try configured("- a\n").contains("line 1"))
+        #expect(try configured("admin_users: a,,b\n").contains("admin_users"))
+        #expect(try configured("viewer_users: nobody-of-this-name\n").contains("viewer_users"))
         #expect(try refusal(daemon, ["--config", "/nonexistent.yaml"]).contains("/nonexistent.yaml"))
         let long = "/tmp/" + String(repeating: "x", count: 110)
         #expect(try refusal(daemon, ["--state-directory", state, "--socket", long]).contains("107"))
