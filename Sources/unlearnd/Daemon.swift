@@ -24,7 +24,8 @@ struct Daemon {
         let open = DescriptorLimit.raise()
         // What remains is for connections, the database and the object store.
         var transferLimits = TransferTable.Limits()
-        transferLimits.descriptors = min(transferLimits.descriptors, max(64, open - 1536))
+        let limits = ServerLimits(descriptors: open)
+        transferLimits.descriptors = min(transferLimits.descriptors, max(64, open - limits.connections - 512))
         let transfers = TransferTable(limits: transferLimits)
         let control = try ControlPlane(
             configuration: configuration.control, transfers: transfers, logger: logger)
@@ -48,7 +49,6 @@ struct Daemon {
         router.addDatasetHandlers(control, blobs)
         router.addTransferHandlers(transfers, identity)
         router.addSystemHandlers(control, identity)
-        let limits = ServerLimits()
         let manager = ServiceManager(environment: environment)
         let server = SocketServer(
             socket: socket, rules: rules,

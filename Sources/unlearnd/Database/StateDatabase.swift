@@ -10,6 +10,7 @@ package final class StateDatabase: Sendable {
     let path: String
     private let pool: DatabasePool
     private let publish: @Sendable ([Event]) -> Void
+    private let pending = PendingChanges()
 
     /// Opens the database, checks it and brings its schema up to date.
     ///
@@ -106,15 +107,67 @@ package final class StateDatabase: Sendable {
         try await pool.read(body)
     }
 
-    /// Changes the state in one transaction, all or nothing, and then publishes its events.
+    /// Changes the state, all or nothing, and then publishes its events. Changes that come while another is being
+    /// committed share the next transaction; each fails alone.
     ///
     /// Goes on when the caller's task is cancelled: a client that hangs up does not undo what it asked for.
     package func change<T: Sendable>(_ body: @escaping @Sendable (Change) throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
-            pool.asyncWriteWithoutTransaction { [publish] db in
-                continuation.resume(with: Result { try Self.change(db, publish, body) })
+            let change = PendingChange { db in
+                let change = Change(db: db, now: .now)
+                do {
+                    var made: T?
+                    try db.inSavepoint {
+                        made = try body(change)
+                        return .commit
+                    }
+                    guard let made else { throw DatabaseError(resultCode: .SQLITE_MISUSE) }
+                    return .init(events: change.events) { failure in
+                        if let failure {
+                            continuation.resume(throwing: failure)
+                        } else {
+                            continuation.resume(returning: made)
+                        }
+                    }
+                } catch {
+                    return .init(events: [], failure: error) { _ in continuation.resume(throwing: error) }
+                }
+            } refuse: {
+                continuation.resume(throwing: $0)
             }
+            if pending.add(change) { callWriter() }
         }
+    }
+
+    private func callWriter() {
+        pool.asyncWriteWithoutTransaction { [self] db in
+            let rest = commit(pending.take(), db)
+            // By a new call, so that whoever waits for the writer between two changes has a turn.
+            if pending.done(rest) { callWriter() }
+        }
+    }
+
+    /// Commits changes together, publishes their events and answers whoever waits for them.
+    /// - Returns: Those that were not tried.
+    private func commit(_ changes: [PendingChange], _ db: Database) -> ArraySlice<PendingChange> {
+        var outcomes: [PendingChange.Outcome] = []
+        var failure: (any Error)?
+        do {
+            try db.inTransaction(.immediate) {
+                for change in changes {
+                    let outcome = change.run(db)
+                    outcomes.append(outcome)
+                    // A full disk undoes the whole transaction, not only the change that met it.
+                    if let cause = outcome.failure, !db.isInsideTransaction { throw cause }
+                }
+                return .commit
+            }
+        } catch { failure = error }
+        if failure == nil { publish(outcomes.flatMap(\.events)) }
+        for outcome in outcomes { outcome.answer(failure) }
+        guard failure != nil, outcomes.isEmpty else { return changes.dropFirst(outcomes.count) }
+        if let failure { for change in changes { change.refuse(failure) } }
+        return []
     }
 
     /// ``change(_:)-(_)`` for the start, before anything runs.

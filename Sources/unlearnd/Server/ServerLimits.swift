@@ -5,9 +5,9 @@ import NIOCore
 /// How much one client, one user and all together may take of the server.
 struct ServerLimits: Sendable {
     /// Connections at the same time.
-    var connections = 1024
+    var connections = 4096
     /// Connections of one user at the same time.
-    var connectionsPerUser = 512
+    var connectionsPerUser = 2048
     /// Live subscriptions of one connection.
     var subscriptions = 16
     /// Unread bytes above which nothing more is read from that client, until `resumeBelow` is reached.
@@ -19,4 +19,10 @@ struct ServerLimits: Sendable {
     var stuck = TimeAmount.seconds(30)
     /// How long requests have to end when the server stops.
     var farewell = TimeAmount.seconds(3)
+
+    /// Limits that leave `descriptors` open files for the database, the objects and transfers too.
+    init(descriptors: Int) {
+        connections = min(connections, max(64, descriptors / 2))
+        connectionsPerUser = min(connectionsPerUser, connections / 2)
+    }
 }
