@@ -21,7 +21,7 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench bench-engine parity schema format lint install uninstall deb test-system clean
+.PHONY: help deps build test demo bench bench-engine fuzz soak parity schema format lint install uninstall deb test-system clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -44,6 +44,12 @@ bench: build ## compare speed and memory with PyTorch, mergekit and SQLite on th
 
 bench-engine: build ## compare training, evaluation and generation with PyTorch and transformers
 	@Benchmarks/run "$(BIN)" engine
+
+fuzz: build ## send the daemon what no client would, for SECONDS (60); SEED repeats a run
+	@scripts/fuzz "$(BIN)" $(or $(SECONDS),60) $(SEED)
+
+soak: build ## kill the daemon KILLS (1000) times under load, and look that nothing is lost; SEED repeats a run
+	@scripts/soak "$(BIN)" $(or $(KILLS),1000) $(SEED)
 
 parity: build ## repeat the numeric comparisons with PyTorch, transformers, tokenizers and mergekit
 	@scripts/parity "$(BIN)"

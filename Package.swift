@@ -21,6 +21,7 @@ let package = Package(
         .executable(name: "unlearnd", targets: ["unlearnd"]),
         .executable(name: "unlearnd-worker", targets: ["unlearnd-worker"]),
         .executable(name: "unlearnctl", targets: ["unlearnctl"]),
+        .executable(name: "unlearnd-web", targets: ["unlearnd-web"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -51,6 +52,8 @@ let package = Package(
             name: "Engine", dependencies: ["Protocol", "Checkpoints", "CKernels", "COpenBLAS", "CZlib"],
             swiftSettings: strict),
 
+        .target(name: "Client", dependencies: ["Protocol", "CLinux"], swiftSettings: strict),
+
         // Programs.
         .executableTarget(
             name: "unlearnd",
@@ -70,7 +73,17 @@ let package = Package(
             dependencies: ["Protocol", "Checkpoints", "Engine", "CLinux", system],
             swiftSettings: strict),
         .executableTarget(
-            name: "unlearnctl", dependencies: ["Protocol", "CLinux", argumentParser, crypto],
+            name: "unlearnctl", dependencies: ["Protocol", "Client", "CLinux", argumentParser, crypto],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "unlearnd-web",
+            dependencies: [
+                "Protocol", "Client", argumentParser,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
 
         // Tests. Swift Testing only; numeric suites are meant for `-c release`.
@@ -96,7 +109,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Protocol", "TestSupport", "unlearnd", "unlearnd-worker", "unlearnctl"],
+            dependencies: [
+                "Protocol", "TestSupport", "unlearnd", "unlearnd-worker", "unlearnctl", "unlearnd-web",
+            ],
             swiftSettings: strict),
     ]
 )

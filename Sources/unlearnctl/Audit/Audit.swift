@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `audit …`.
@@ -24,7 +25,7 @@ struct AuditLog: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.auditLog, AuditLogParams(since: since, limit: limit))
         if session.output.isJSON { return session.output.json(raw) }
-        let rows = try Session.decode([AuditRow].self, raw)
+        let rows = try Connection.decode([AuditRow].self, raw)
         var table = Table(["ROW", "TIME", "WHO", "ACTION", "HASH", "WHAT"], right: [0])
         for row in rows {
             table.add([
@@ -46,7 +47,7 @@ struct AuditVerify: ClientCommand {
 
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.auditVerify)
-        let result = try Session.decode(AuditVerifyResult.self, raw)
+        let result = try Connection.decode(AuditVerifyResult.self, raw)
         if session.output.isJSON {
             session.output.json(raw)
         } else if result.valid, !session.output.isQuiet {

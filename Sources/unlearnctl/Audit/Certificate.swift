@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `audit certificate`.
@@ -42,7 +43,7 @@ struct AuditKeyCommand: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.auditKey)
         if session.output.isJSON { return session.output.json(raw) }
-        session.output.data(try Session.decode(AuditKey.self, raw).publicKey.hex)
+        session.output.data(try Connection.decode(AuditKey.self, raw).publicKey.hex)
     }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
+import Protocol
 import enum Crypto.Curve25519
 import struct Crypto.SHA256
-import Protocol
 
 /// A certificate as a file, checked without a daemon.
 struct CertificateFile {

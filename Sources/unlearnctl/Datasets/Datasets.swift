@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `dataset …`.
@@ -19,7 +20,7 @@ struct DatasetList: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.datasetList)
         if session.output.isJSON { return session.output.json(raw) }
-        let datasets = try Session.decode([DatasetSummary].self, raw)
+        let datasets = try Connection.decode([DatasetSummary].self, raw)
         if session.output.isQuiet { return datasets.forEach { session.output.data($0.dataset.hex) } }
         var table = Table(["DATASET", "ROWS", "SIZE", "CREATED"], right: [1, 2])
         for set in datasets {
@@ -40,7 +41,7 @@ struct DatasetShow: ClientCommand {
         let name = dataset.hasPrefix("sha256:") ? String(dataset.dropFirst(7)) : dataset
         let raw = try session.call(.datasetShow, DatasetParams(dataset: name))
         if session.output.isJSON { return session.output.json(raw) }
-        let set = try Session.decode(DatasetSummary.self, raw)
+        let set = try Connection.decode(DatasetSummary.self, raw)
         if session.output.isQuiet { return session.output.data(set.dataset.hex) }
         session.output.data(
             "\(set.dataset.hex)  \(Text.count(set.rows, "row"))  \(Text.bytes(set.bytes))  \(Text.relative(set.created))"

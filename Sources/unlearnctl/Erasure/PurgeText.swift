@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// A purge in words.
@@ -7,7 +8,7 @@ enum PurgeText {
     /// Shows what was or would be destroyed.
     static func show(_ raw: JSONValue, _ output: Output) throws(ClientError) {
         if output.isJSON { return output.json(raw) }
-        let result = try Session.decode(PurgeResult.self, raw)
+        let result = try Connection.decode(PurgeResult.self, raw)
         if output.isQuiet {
             for version in result.versions { output.data("\(version.version)") }
             for set in result.datasets { output.data(set.dataset.hex) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `cancel`.
@@ -22,7 +23,7 @@ struct Cancel: ClientCommand {
             let raw = try session.call(.jobCancel, JobCancelParams(job: job, force: force ? true : nil))
             results.append(raw)
             if session.output.isJSON { continue }
-            let result = try Session.decode(JobCancelResult.self, raw)
+            let result = try Connection.decode(JobCancelResult.self, raw)
             let already = result.already ? " already" : ""
             session.output.data(
                 session.output.isQuiet ? "\(job)" : "job \(job) is\(already) \(result.state.rawValue)")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// All of a job for people.
@@ -26,7 +27,7 @@ enum JobDetail {
                 "\n\(output.styled("failed", .red)) (\(Text.safe(error.kind.rawValue))): \(Text.safe(error.message))\n"
             if let hint = error.hint { text += "  \(Text.safe(hint))\n" }
         }
-        if job.state.isTerminal { text += "\n" + JobText.consequence(job, base: base) + "\n" }
+        if job.state.isTerminal { text += "\n" + JobConsequence.text(job, base: base) + "\n" }
         return text
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `logs`.
@@ -68,7 +69,7 @@ struct Logs: ClientCommand {
 
     private func show(_ raw: JSONValue, _ output: Output) throws(ClientError) {
         if output.isJSON { return output.json(raw) }
-        let line = try Session.decode(LogLine.self, raw)
+        let line = try Connection.decode(LogLine.self, raw)
         let level = line.level == "info" ? "" : "\(line.level): "
         let time = String(line.time.description.dropFirst(11).prefix(8))
         output.data("\(time)  \(Text.safe(level + line.message, keepingLines: true))")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `ps`.
@@ -31,7 +32,7 @@ struct Ps: ClientCommand {
         let params = JobListParams(states: state, model: model, all: all ? true : nil, limit: limit)
         let raw = try session.call(.jobList, params)
         if session.output.isJSON { return session.output.json(raw) }
-        let jobs = try Session.decode([Job].self, raw)
+        let jobs = try Connection.decode([Job].self, raw)
         if session.output.isQuiet { return jobs.forEach { session.output.data("\($0.id)") } }
         session.output.table(JobTable.table(jobs))
     }

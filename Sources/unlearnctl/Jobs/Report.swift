@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `report`.
@@ -40,7 +41,8 @@ struct Report: ClientCommand {
     }
 
     func run(in session: Session) throws(ClientError) {
-        let builder = ReportBuilder(source: try ReportSource(job, session))
+        let builder = ReportBuilder(
+            source: try ReportSource(job, session.connection(), deadline: session.deadline))
         let document = builder.document
         if let html { try write(HTMLReport.page(document), to: html, session.output) }
         if let markdown { try write(MarkdownReport.text(document), to: markdown, session.output) }

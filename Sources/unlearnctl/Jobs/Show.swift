@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `show`.
@@ -14,10 +15,12 @@ struct Show: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.jobShow, JobParams(job: job))
         if session.output.isJSON { return session.output.json(raw) }
-        let job = try Session.decode(Job.self, raw)
+        let job = try Connection.decode(Job.self, raw)
         if session.output.isQuiet { return session.output.data("\(job.id)") }
         // Whether what it began with is still there, the job itself does not know.
-        let versions = try job.model.map { model throws(ClientError) in try session.versions(of: model) }
+        let versions = try job.model.map { model throws(ClientError) in
+            try session.connection().versions(of: model)
+        }
         let base = versions?.first { $0.version == job.base }
         session.output.raw(JobDetail.text(job, base: base, session.output))
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `watch`.
@@ -30,6 +31,6 @@ struct Watch: ClientCommand {
         let raw = try session.call(.jobList, JobListParams(limit: 30))
         if session.output.isJSON { return session.output.json(raw) }
         session.output.clearScreen()
-        session.output.table(JobTable.table(try Session.decode([Job].self, raw)))
+        session.output.table(JobTable.table(try Connection.decode([Job].self, raw)))
     }
 }

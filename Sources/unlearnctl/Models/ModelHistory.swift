@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `model history`.
@@ -13,7 +14,7 @@ struct ModelHistory: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.modelHistory, ModelParams(model: model))
         if session.output.isJSON { return session.output.json(raw) }
-        let versions = try Session.decode([VersionSummary].self, raw)
+        let versions = try Connection.decode([VersionSummary].self, raw)
         if session.output.isQuiet {
             return versions.forEach { session.output.data("\(model)@\($0.version)") }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `model list`.
@@ -11,16 +12,10 @@ struct ModelList: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.modelList)
         if session.output.isJSON { return session.output.json(raw) }
-        let models = try Session.decode([ModelSummary].self, raw)
+        let models = try Connection.decode([ModelSummary].self, raw)
         if session.output.isQuiet { return models.forEach { session.output.data($0.model.text) } }
-        var table = Table(
-            ["MODEL", "HEAD", "VERSIONS", "CANDIDATES", "SIZE", "ARCHITECTURE", "CREATED"], right: [2, 3, 4])
-        for model in models {
-            table.add([
-                model.model.text, model.head?.description ?? "–", "\(model.versions)", "\(model.candidates)",
-                Text.bytes(model.bytes), model.architecture ?? "–", Text.relative(model.created),
-            ])
-        }
+        var table = Table(ModelCells.headings, right: [2, 3, 4])
+        for model in models { table.add(ModelCells.cells(model)) }
         session.output.table(table)
     }
 }

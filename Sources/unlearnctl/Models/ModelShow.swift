@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `model show`.
@@ -14,7 +15,7 @@ struct ModelShow: ClientCommand {
         let raw = try session.call(.modelShow, ModelParams(model: model))
         let output = session.output
         if output.isJSON { return output.json(raw) }
-        let detail = try Session.decode(ModelDetail.self, raw)
+        let detail = try Connection.decode(ModelDetail.self, raw)
         let (summary, moves, files) = (detail.summary, detail.moves, detail.files)
         if output.isQuiet { return output.data(summary.model.text) }
         let head = summary.head.map { "\(summary.model)@\($0)" } ?? "no version yet"

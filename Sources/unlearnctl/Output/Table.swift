@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
+
 /// Columns of text; the last one gives way when a terminal is too narrow.
 struct Table {
     private let headings: [String]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `queue …`.
@@ -19,7 +20,7 @@ extension QueueCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(Self.method)
         if session.output.isJSON { return session.output.json(raw) }
-        let status = try Session.decode(QueueStatus.self, raw)
+        let status = try Connection.decode(QueueStatus.self, raw)
         let counts = status.jobs.sorted { $0.key < $1.key }.map { "\($0.value) \(Text.safe($0.key))" }
         session.output.data(
             "the queue is \(status.paused ? "paused" : "open")"

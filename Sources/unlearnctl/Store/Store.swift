@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `store …`.
@@ -19,7 +20,7 @@ struct StoreStatusCommand: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.storeStatus)
         if session.output.isJSON { return session.output.json(raw) }
-        let status = try Session.decode(StoreStatus.self, raw)
+        let status = try Connection.decode(StoreStatus.self, raw)
         let saved =
             status.rawBytes > 0
             ? " (\(Text.fixed(Double(status.storedBytes) / Double(status.rawBytes) * 100, 0)) %)" : ""
@@ -86,7 +87,7 @@ struct StoreCollect: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.storeGC, StoreGCParams(dryRun: dryRun ? true : nil))
         if session.output.isJSON { return session.output.json(raw) }
-        let result = try Session.decode(StoreGCResult.self, raw)
+        let result = try Connection.decode(StoreGCResult.self, raw)
         for version in result.expired {
             session.output.data("\(version): a candidate whose time is over")
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import struct Crypto.SHA256
+import Client
 import Glibc
 import Protocol
+import struct Crypto.SHA256
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// Makes a job's specification from a file and the options beside it, and sends the datasets that it names.

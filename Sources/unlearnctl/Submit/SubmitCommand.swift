@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// What all `submit` commands do once their specification is clear.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// Submits a family of jobs and, if that is wanted, waits for all of them and ranks them.
@@ -18,7 +19,7 @@ struct SweepSubmission {
         let raw = try session.call(
             .jobSweep,
             JobSweepParams(spec: spec, axes: common.sweep, dryRun: common.dryRun ? true : nil))
-        let result = try Session.decode(JobSweepResult.self, raw)
+        let result = try Connection.decode(JobSweepResult.self, raw)
         for warning in result.warnings { output.warn(Text.safe(warning)) }
         if common.dryRun {
             if output.isJSON { return output.json(raw) }
@@ -40,7 +41,7 @@ struct SweepSubmission {
         output.note("jobs \(first) to \(last) are one sweep of \(result.base)")
         let finished = try JobWaiter(session, jobs).wait()
         var family: [Job] = []
-        for value in finished { family.append(try Session.decode(Job.self, value)) }
+        for value in finished { family.append(try Connection.decode(Job.self, value)) }
         if output.isJSON {
             output.json(.array(finished))
         } else if output.isQuiet {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `system …`.
@@ -21,7 +22,7 @@ struct SystemShow: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(.systemInfo)
         if session.output.isJSON { return session.output.json(raw) }
-        let info = try Session.decode(SystemInfo.self, raw)
+        let info = try Connection.decode(SystemInfo.self, raw)
         let recovered = info.recovered.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
             "\($0.value) \(Text.safe($0.key))"
         }

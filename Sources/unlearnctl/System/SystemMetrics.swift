@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `system metrics`.
@@ -21,8 +22,8 @@ struct SystemMetrics: ClientCommand {
             return session.output.json(["system": info, "queue": queue, "store": store])
         }
         let metrics = OpenMetrics(
-            try Session.decode(SystemInfo.self, info), try Session.decode(QueueStatus.self, queue),
-            try Session.decode(StoreStatus.self, store))
+            try Connection.decode(SystemInfo.self, info), try Connection.decode(QueueStatus.self, queue),
+            try Connection.decode(StoreStatus.self, store))
         session.output.raw(metrics.text)
     }
 }

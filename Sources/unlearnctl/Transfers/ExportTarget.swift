@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLinux
-import struct Crypto.SHA256
+import Client
 import Glibc
 import Protocol
+import struct Crypto.SHA256
 
 /// A directory that is filled beside its place and takes it only when every byte was checked.
 final class ExportTarget {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 extension Session {
@@ -9,7 +10,7 @@ extension Session {
         raw: JSONValue, result: JobSubmitResult
     ) {
         let raw = try call(.jobSubmit, JobSubmitParams(spec: spec, dryRun: dryRun ? true : nil))
-        let result = try Self.decode(JobSubmitResult.self, raw)
+        let result = try Connection.decode(JobSubmitResult.self, raw)
         for warning in result.warnings { output.warn(Text.safe(warning)) }
         return (raw, result)
     }
@@ -40,7 +41,7 @@ extension Session {
         ).wait()
         var results: [(raw: JSONValue, job: Job)] = []
         for raw in finished {
-            let job = try Self.decode(Job.self, raw)
+            let job = try Connection.decode(Job.self, raw)
             if let failure = JobExit.failure(of: job) { throw failure }
             results.append((raw, job))
         }
@@ -52,7 +53,7 @@ extension Session {
         let finished = try JobWaiter(self, jobs).wait()
         var statuses: [Status] = []
         for raw in finished {
-            let job = try Self.decode(Job.self, raw)
+            let job = try Connection.decode(Job.self, raw)
             statuses.append(JobExit.status(job))
             if !output.isJSON {
                 if output.isQuiet {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// Waits until jobs have ended, through pauses of the daemon.
@@ -124,7 +125,7 @@ final class JobWaiter {
     }
 
     private func take(snapshot value: JSONValue) throws(ClientError) {
-        let job = try Session.decode(Job.self, value)
+        let job = try Connection.decode(Job.self, value)
         for epoch in job.training ?? [] { display.epoch(job.id, epoch) }
         if job.state.isTerminal {
             finished[job.id] = value

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// Shows what the awaited jobs do: redrawn in place on a terminal, a line for each change elsewhere.

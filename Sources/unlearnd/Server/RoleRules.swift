@@ -13,6 +13,9 @@ package struct RoleRules: Sendable {
     /// The group whom the socket of a system service lets in.
     package static let operators = "unlearn"
 
+    /// The user of the dashboard: the socket lets it in with the group, and it only reads.
+    static let dashboard = "unlearnd-web"
+
     /// The user that the daemon runs as.
     package var owner: UInt32
     /// Whether the daemon is a system service.
@@ -48,9 +51,13 @@ package struct RoleRules: Sendable {
                     "roles of users and groups belong to a system service; this daemon serves its own user alone",
                 hint: "remove \(grants.keys.joined(separator: ", "))")
         }
+        var users = try grants.users(by: SystemAccounts.user)
+        if let dashboard = SystemAccounts.user(dashboard), users[dashboard] == nil {
+            users[dashboard] = .viewer
+        }
         return RoleRules(
             owner: geteuid(), isService: isService, operatorGroup: SystemAccounts.group(operators),
-            users: try grants.users(by: SystemAccounts.user),
+            users: users,
             groups: try grants.groups(by: SystemAccounts.group))
     }
 

@@ -9,7 +9,7 @@ extension ReportBuilder {
     /// A family of jobs, best first, forget against retain, and how to take the best.
     ///
     /// - Parameter current: The job that the report is on; marked.
-    static func sweep(_ family: [Job], current: JobID?) -> [Block] {
+    package static func sweep(_ family: [Job], current: JobID?) -> [Block] {
         let ranking = SweepRanking(family)
         let names = Set(family.flatMap { job in (job.spec.sweep?.values ?? [:]).keys }).sorted()
         let figures = ["Utility", "Forget", "Retain", "Distance"]

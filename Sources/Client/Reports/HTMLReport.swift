@@ -4,9 +4,10 @@ import Protocol
 
 /// Writes a report as one page of HTML that needs nothing else: no script, no font, no picture from anywhere. It is
 /// well-formed XML too. Light or dark as the reader's system is, and made to be printed.
-enum HTMLReport {
+package enum HTMLReport {
     /// The page.
-    static func page(_ report: ReportDocument) -> String {
+    /// - Parameter program: Which one writes it.
+    package static func page(_ report: ReportDocument, by program: String = "unlearnctl") -> String {
         var page = Markup()
         var charts = 0
         page.verbatim("<!DOCTYPE html>\n")
@@ -33,6 +34,16 @@ enum HTMLReport {
                     header.element("p", [("class", "subtitle")], report.subtitle)
                 }
                 body.line()
+                if !report.pages.isEmpty {
+                    body.element("nav", [("aria-label", "Pages")]) { nav in
+                        nav.element("ul") { list in
+                            for page in report.pages {
+                                list.element("li") { $0.element("a", [("href", page.address)], page.name) }
+                            }
+                        }
+                    }
+                    body.line()
+                }
                 body.element("nav", [("aria-label", "Sections")]) { nav in
                     nav.element("ul") { list in
                         for section in report.sections {
@@ -55,7 +66,7 @@ enum HTMLReport {
                 }
                 body.element(
                     "footer", [],
-                    "Written by unlearnctl \(Software.version) on \(Timestamp.now). The page holds everything it shows and loads nothing."
+                    "Written by \(program) \(Software.version) on \(Timestamp.now). The page holds everything it shows and loads nothing."
                 )
             }
         }
@@ -122,12 +133,18 @@ enum HTMLReport {
                     }
                 }
                 element.element("tbody") { body in
-                    for cells in table.rows {
+                    for (index, cells) in table.rows.enumerated() {
                         body.element("tr") { row in
                             for (column, cell) in cells.enumerated() {
                                 let tag = column == 0 ? "th" : "td"
                                 let scope = column == 0 ? [("scope", "row")] : []
-                                row.element(tag, scope + look(column, table), cell)
+                                guard column == 0, let address = table.addresses[index] else {
+                                    row.element(tag, scope + look(column, table), cell)
+                                    continue
+                                }
+                                row.element(tag, scope + look(column, table)) {
+                                    $0.element("a", [("href", address)], cell)
+                                }
                             }
                         }
                     }
@@ -146,23 +163,25 @@ enum HTMLReport {
             box.element("h3", [], exchange.title)
             box.element("dl") { list in
                 list.element("dt", [], "asked")
-                quote(exchange.prompt, nil, &list)
+                quote(exchange.prompt, nil, exchange.absence, &list)
                 list.element("dt", [], "the row's answer")
-                quote(exchange.expected, nil, &list)
+                quote(exchange.expected, nil, exchange.absence, &list)
                 for answer in exchange.answers {
                     list.element("dt", [], answer.role)
-                    quote(answer.text, answer.isExpected, &list)
+                    quote(answer.text, answer.isExpected, exchange.absence, &list)
                 }
             }
         }
     }
 
-    private static func quote(_ text: String?, _ isExpected: Bool?, _ list: inout Markup) {
+    private static func quote(
+        _ text: String?, _ isExpected: Bool?, _ absence: String, _ list: inout Markup
+    ) {
         list.element("dd") { cell in
             if let text {
                 cell.element("q", [], text)
             } else {
-                cell.element("em", [("class", "purged")], "[purged]")
+                cell.element("em", [("class", "purged")], "[\(absence)]")
             }
             if let isExpected {
                 cell.words(" ")

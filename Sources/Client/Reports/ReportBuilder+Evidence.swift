@@ -40,7 +40,7 @@ extension ReportBuilder {
                     ReportDocument.Exchange(
                         title: "\(set) set, line \(row["line"]?.integerValue ?? 0)",
                         prompt: text?["prompt"]?.stringValue, expected: Self.shown(text?["expected"]),
-                        answers: answers)))
+                        answers: answers, absence: piece.withheld ? "withheld" : "purged")))
         }
         return blocks
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Cuts what arrives into lines, up to a length.
-struct LineReader {
+package struct LineReader {
     private var bytes: [UInt8] = []
     private var consumed = 0
     private var scanned = 0
-    let limit: Int
+    package let limit: Int
 
     /// A reader of lines of at most `limit` bytes without their line feed.
-    init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = limit }
 
     /// Adds what arrived.
-    mutating func append(_ new: some Sequence<UInt8>) {
+    package mutating func append(_ new: some Sequence<UInt8>) {
         if consumed > 1 << 16, consumed * 2 > bytes.count {
             bytes.removeFirst(consumed)
             scanned -= consumed
@@ -21,7 +21,7 @@ struct LineReader {
     }
 
     /// The next whole line; `nil` when more must arrive first.
-    mutating func next() -> [UInt8]? {
+    package mutating func next() -> [UInt8]? {
         guard let end = bytes[scanned...].firstIndex(of: 0x0A) else {
             scanned = bytes.count
             return nil
@@ -34,5 +34,5 @@ struct LineReader {
     }
 
     /// Whether the unfinished line is longer than any may be.
-    var isOverlong: Bool { bytes.count - consumed > limit }
+    package var isOverlong: Bool { bytes.count - consumed > limit }
 }

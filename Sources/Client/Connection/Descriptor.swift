@@ -3,32 +3,32 @@
 import Glibc
 
 /// An open file, closed with its last reference.
-final class Descriptor {
-    let number: Int32
+package final class Descriptor {
+    package let number: Int32
 
     /// Takes over an open descriptor.
-    init(_ number: Int32) { self.number = number }
+    package init(_ number: Int32) { self.number = number }
 
     /// Opens `path`; close-on-exec always.
-    init(opening path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemFailure) {
+    package init(opening path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemFailure) {
         number = try retrying { open(path, flags | O_CLOEXEC, mode) }
     }
 
     deinit { close(number) }
 
     /// What the open file is.
-    func status() throws(SystemFailure) -> stat {
+    package func status() throws(SystemFailure) -> stat {
         var status = stat()
         try retrying { fstat(number, &status) }
         return status
     }
 
     /// Whether it is a regular file.
-    func isRegularFile() throws(SystemFailure) -> Bool { try status().st_mode & S_IFMT == S_IFREG }
+    package func isRegularFile() throws(SystemFailure) -> Bool { try status().st_mode & S_IFMT == S_IFREG }
 
     /// Reads from the present position to the end, piece by piece.
     /// - Parameter piece: Called with 1 MiB or less at a time.
-    func readAll(_ piece: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func readAll(_ piece: (UnsafeRawBufferPointer) throws -> Void) throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
         while true {

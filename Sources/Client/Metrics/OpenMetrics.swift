@@ -3,11 +3,11 @@
 import Protocol
 
 /// A set of metrics in OpenMetrics text (openmetrics.io, version 1.0): gauges and one info family.
-struct OpenMetrics {
+package struct OpenMetrics {
     private var lines: [String] = []
 
     /// An info family: facts that are no numbers.
-    mutating func info(_ name: String, _ help: String, _ labels: [(name: String, value: String)]) {
+    package mutating func info(_ name: String, _ help: String, _ labels: [(name: String, value: String)]) {
         describe(name, "info", help, unit: nil)
         sample("\(name)_info", labels, "1")
     }
@@ -15,13 +15,13 @@ struct OpenMetrics {
     /// A gauge without labels.
     ///
     /// - Parameter unit: Its unit, with which the name has to end.
-    mutating func gauge(_ name: String, _ help: String, unit: String? = nil, _ value: some Numeric) {
+    package mutating func gauge(_ name: String, _ help: String, unit: String? = nil, _ value: some Numeric) {
         describe(name, "gauge", help, unit: unit)
         sample(name, [], "\(value)")
     }
 
     /// A gauge with one label and a sample for each of its values.
-    mutating func gauge(
+    package mutating func gauge(
         _ name: String, _ help: String, by label: String, _ values: [(value: String, count: Int)]
     ) {
         describe(name, "gauge", help, unit: nil)
@@ -29,7 +29,7 @@ struct OpenMetrics {
     }
 
     /// The text, with the mark of its end.
-    var text: String { lines.joined(separator: "\n") + "\n# EOF\n" }
+    package var text: String { lines.joined(separator: "\n") + "\n# EOF\n" }
 
     private mutating func describe(_ name: String, _ type: String, _ help: String, unit: String?) {
         lines.append("# TYPE \(name) \(type)")
@@ -58,7 +58,7 @@ struct OpenMetrics {
 
 extension OpenMetrics {
     /// What the daemon tells of itself, its queue and its store.
-    init(_ info: SystemInfo, _ queue: QueueStatus, _ store: StoreStatus) {
+    package init(_ info: SystemInfo, _ queue: QueueStatus, _ store: StoreStatus) {
         self.init()
         self.info(
             "unlearnd", "What the daemon is.",

@@ -3,9 +3,9 @@
 import Protocol
 
 /// Words and numbers for people.
-enum Text {
+package enum Text {
     /// `string` with everything that could steer a terminal, or reorder a line, made visible.
-    static func safe(_ string: String, keepingLines: Bool = false) -> String {
+    package static func safe(_ string: String, keepingLines: Bool = false) -> String {
         guard !string.unicodeScalars.allSatisfy(isPlain) else { return string }
         var result = String.UnicodeScalarView()
         for scalar in string.unicodeScalars {
@@ -28,7 +28,7 @@ enum Text {
     }
 
     /// `1.5 MiB`.
-    static func bytes(_ count: Int64) -> String {
+    package static func bytes(_ count: Int64) -> String {
         guard count >= 1024 else { return "\(count) B" }
         var value = Double(count)
         var unit = -1
@@ -41,7 +41,7 @@ enum Text {
     }
 
     /// `value` with so many decimals.
-    static func fixed(_ value: Double, _ decimals: Int) -> String {
+    package static func fixed(_ value: Double, _ decimals: Int) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return value.isNaN ? "NaN" : "\(value)" }
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
@@ -55,7 +55,7 @@ enum Text {
     }
 
     /// Four significant digits: figures of losses and rates.
-    static func figure(_ value: Double?) -> String {
+    package static func figure(_ value: Double?) -> String {
         guard let value, value.isFinite else { return "–" }
         let size = abs(value)
         if size == 0 { return "0" }
@@ -78,7 +78,7 @@ enum Text {
     }
 
     /// `3.2 s`, `5 min 10 s`, `2 h 5 min`.
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e9 else { return "–" }
         if seconds < 10 { return "\(fixed(max(0, seconds), 1)) s" }
         let whole = Int(seconds.rounded())
@@ -89,7 +89,7 @@ enum Text {
     }
 
     /// How long ago, or in how long: `5 s ago`, `in 2 h`.
-    static func relative(_ time: Timestamp, to now: Timestamp = .now) -> String {
+    package static func relative(_ time: Timestamp, to now: Timestamp = .now) -> String {
         let seconds = (now.milliseconds - time.milliseconds) / 1000
         let size = abs(seconds)
         let amount =
@@ -100,7 +100,7 @@ enum Text {
     }
 
     /// `1 row`, `2 rows`.
-    static func count(_ number: some BinaryInteger, _ noun: String) -> String {
+    package static func count(_ number: some BinaryInteger, _ noun: String) -> String {
         "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A picture of numbers, described and not yet drawn.
-struct Chart {
+package struct Chart {
     /// What it shows, in a few words.
-    var title: String
+    package var title: String
     /// What a reader sees in it, in a sentence: for those who do not see it.
-    var summary: String
+    package var summary: String
     var content: Content
 
     enum Content {

@@ -3,27 +3,27 @@
 import Protocol
 
 /// The exit statuses; under this name because the argument parser has an `ExitCode` of its own.
-typealias Status = ExitCode
+package typealias Status = ExitCode
 
 /// Why a command ends: what a person reads, and the status that a script reads.
-struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
-    var status: Status
+package struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
+    package var status: Status
     /// The thing and the rule that it breaks; empty when everything was said before.
-    var message: String
+    package var message: String
     /// What to do about it.
-    var hint: String?
+    package var hint: String?
     /// The daemon's own words, where it was the daemon that refused.
-    private(set) var answer: RPCError?
+    package private(set) var answer: RPCError?
 
     /// A reason from its parts.
-    init(_ status: Status, _ message: String, hint: String? = nil) {
+    package init(_ status: Status, _ message: String, hint: String? = nil) {
         self.status = status
         self.message = message
         self.hint = hint
     }
 
     /// What the daemon answered.
-    init(_ error: RPCError) {
+    package init(_ error: RPCError) {
         var message = error.message
         if error.kind == .methodNotFound { message += " (the daemon is older than this client)" }
         self.init(error.kind.exitCode, message, hint: error.hint)
@@ -31,10 +31,10 @@ struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// A fault of a dataset's form.
-    init(_ error: DatasetError) { self.init(.badInput, error.message, hint: error.hint) }
+    package init(_ error: DatasetError) { self.init(.badInput, error.message, hint: error.hint) }
 
     /// Ends the process with `status` and says nothing more.
-    static func silent(_ status: Status) -> ClientError { ClientError(status, "") }
+    package static func silent(_ status: Status) -> ClientError { ClientError(status, "") }
 
-    var description: String { message }
+    package var description: String { message }
 }

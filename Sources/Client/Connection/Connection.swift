@@ -4,28 +4,29 @@ import Glibc
 import Protocol
 
 /// A session with the daemon: requests and their answers, and the events in between.
-final class Connection {
+package final class Connection {
     /// What arrives.
-    enum Message {
+    package enum Message {
         case reply(id: Int64, Result<JSONValue, RPCError>)
         case event(Event, raw: JSONValue)
     }
 
     /// Seconds within which a daemon must greet, and answer the client's greeting.
-    static let greetingTime = 2.0
+    package static let greetingTime = 2.0
     /// Seconds within which an answer must come.
-    static let answerTime = 120.0
+    package static let answerTime = 120.0
 
-    let path: String
-    private(set) var hello: Hello
+    package let path: String
+    package private(set) var hello: Hello
     private let socket: UnixSocket
     private var reader = LineReader(limit: ProtocolLimits().reply)
     private var waiting: [Message] = []
     private var lastID: Int64 = 0
 
     /// Connects and exchanges greetings.
+    /// - Parameter program: What the client calls itself.
     /// - Throws: ``ClientError`` with status 69, 76, 77 or 78, naming the socket and the remedy.
-    init(path: String) throws(ClientError) {
+    package init(path: String, program: String) throws(ClientError) {
         self.path = path
         let deadline = Deadline(in: Self.greetingTime)
         do { socket = try UnixSocket(path: path, type: SOCK_STREAM, deadline: deadline) } catch {
@@ -53,24 +54,31 @@ final class Connection {
                 "unlearnd \(hello.server.version) speaks protocol \(hello.protocol.min) to \(hello.protocol.max), "
                     + "this client \(ProtocolLimits.version)", hint: "use client and daemon of one version")
         }
-        let client = Hello.Program(name: "unlearnctl", version: Software.version)
-        try call(.sessionHello, SessionHelloParams(client: client), deadline: Deadline(in: Self.greetingTime))
+        let client = Hello.Program(name: program, version: Software.version)
+        let answer = try callReturningError(
+            .sessionHello, SessionHelloParams(client: client), deadline: Deadline(in: Self.greetingTime))
+        if case .failure(let refusal) = answer { throw ClientError(refusal) }
     }
 
     /// Sends a request and waits for its answer; events that come meanwhile wait their turn.
     /// - Throws: ``ClientError`` for the daemon's refusal, silence or end.
     @discardableResult
-    func call(
+    package func call(
         _ method: Method, _ params: some Encodable = NoParams(), deadline: Deadline? = nil
     ) throws(ClientError) -> JSONValue {
-        switch try callReturningError(method, params, deadline: deadline) {
+        let answer: Result<JSONValue, RPCError>
+        do { answer = try callReturningError(method, params, deadline: deadline) } catch {
+            guard error.status == .notReachable, deadline?.isOver == true else { throw error }
+            throw ClientError(.timedOut, "timed out waiting for unlearnd's answer to \(method.rawValue)")
+        }
+        switch answer {
         case .success(let value): return value
         case .failure(let error): throw ClientError(error)
         }
     }
 
     /// ``call(_:_:deadline:)`` with the daemon's refusal as a value.
-    func callReturningError(
+    package func callReturningError(
         _ method: Method, _ params: some Encodable = NoParams(), deadline: Deadline? = nil
     ) throws(ClientError) -> Result<JSONValue, RPCError> {
         let id = try send(method, params)
@@ -84,7 +92,7 @@ final class Connection {
 
     /// Sends a request whose answer ``next(_:)`` will bring.
     /// - Returns: Its id.
-    func send(_ method: Method, _ params: some Encodable) throws(ClientError) -> Int64 {
+    package func send(_ method: Method, _ params: some Encodable) throws(ClientError) -> Int64 {
         lastID += 1
         let value: JSONValue
         do { value = try JSONValue(encoding: params) } catch {
@@ -103,7 +111,7 @@ final class Connection {
     }
 
     /// The next message, or `nil` when `deadline` is over.
-    func next(_ deadline: Deadline?) throws(ClientError) -> Message? {
+    package func next(_ deadline: Deadline?) throws(ClientError) -> Message? {
         waiting.isEmpty ? try read(deadline) : waiting.removeFirst()
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// Writes a report for a terminal. Charts become the sentence that describes them.
@@ -49,7 +50,7 @@ enum TerminalReport {
             return "  \(Text.safe(exchange.title))\n"
                 + parts.map { name, text in
                     let padding = String(repeating: " ", count: max(1, 18 - name.count))
-                    return "    \(name)\(padding)\(text.map { Text.safe($0) } ?? "[purged]")\n"
+                    return "    \(name)\(padding)\(text.map { Text.safe($0) } ?? "[\(exchange.absence)]")\n"
                 }.joined()
         }
     }

@@ -3,22 +3,22 @@
 import Glibc
 
 /// A failed system call, in words.
-struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible {
+package struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// The error number.
-    let number: Int32
+    package let number: Int32
 
     /// The failure of the call that has just returned.
-    init() { number = errno }
+    package init() { number = errno }
     /// The failure with a known number.
-    init(number: Int32) { self.number = number }
+    package init(number: Int32) { self.number = number }
 
-    var description: String { strerror(number).map { String(cString: $0) } ?? "error \(number)" }
+    package var description: String { strerror(number).map { String(cString: $0) } ?? "error \(number)" }
 }
 
 /// Repeats a call that a signal interrupted.
 /// - Throws: ``SystemFailure`` when it returns -1.
 @discardableResult
-func retrying<Value: SignedInteger>(_ call: () -> Value) throws(SystemFailure) -> Value {
+package func retrying<Value: SignedInteger>(_ call: () -> Value) throws(SystemFailure) -> Value {
     while true {
         let value = call()
         if value != -1 { return value }

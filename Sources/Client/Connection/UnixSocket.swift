@@ -5,11 +5,11 @@ import Glibc
 import Protocol
 
 /// A connected Unix socket whose every operation has an end.
-final class UnixSocket {
-    let descriptor: Descriptor
+package final class UnixSocket {
+    package let descriptor: Descriptor
 
     /// How a connection can fail.
-    enum Failure: Error {
+    package enum Failure: Error {
         case pathTooLong(Int)
         case cannotConnect(SystemFailure)
         case timedOut
@@ -19,7 +19,7 @@ final class UnixSocket {
 
     /// Connects to `path`.
     /// - Parameter type: `SOCK_STREAM` or `SOCK_SEQPACKET`.
-    init(path: String, type: __socket_type, deadline: Deadline) throws(Failure) {
+    package init(path: String, type: __socket_type, deadline: Deadline) throws(Failure) {
         guard path.utf8.count <= StandardPaths.longestSocketPath else { throw .pathTooLong(path.utf8.count) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -45,10 +45,10 @@ final class UnixSocket {
 
     /// Waits until bytes can be read or `deadline` is over.
     /// - Returns: Whether they can.
-    func waitReadable(_ deadline: Deadline?) throws(Failure) -> Bool { try wait(POLLIN, deadline) }
+    package func waitReadable(_ deadline: Deadline?) throws(Failure) -> Bool { try wait(POLLIN, deadline) }
 
     /// Sends all of `bytes`, with `attachment` going along with the first.
-    func send(_ bytes: [UInt8], attachment: Descriptor? = nil, deadline: Deadline?) throws(Failure) {
+    package func send(_ bytes: [UInt8], attachment: Descriptor? = nil, deadline: Deadline?) throws(Failure) {
         var rest = bytes[...]
         var attachments = attachment.map { [$0.number] } ?? []
         while !rest.isEmpty {
@@ -69,7 +69,7 @@ final class UnixSocket {
     }
 
     /// Whatever can be read now, at most 64 KiB; empty when nothing can.
-    func receive() throws(Failure) -> [UInt8] {
+    package func receive() throws(Failure) -> [UInt8] {
         var failure: Failure?
         let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
             let received = recv(descriptor.number, buffer.baseAddress, buffer.count, 0)

@@ -3,7 +3,7 @@
 import Protocol
 
 /// Everything that a report is made of, as the daemon gave it.
-struct ReportSource {
+package struct ReportSource {
     /// The job as it came, with members that this client may not know.
     var raw: JSONValue
     var job: Job
@@ -18,32 +18,31 @@ struct ReportSource {
 
     /// Asks for a job and all that belongs to it.
     /// - Throws: ``ClientError`` when there is no such job.
-    init(_ id: JobID, _ session: Session) throws(ClientError) {
-        raw = try session.call(.jobShow, JobParams(job: id))
-        job = try Session.decode(Job.self, raw)
-        let connection = try session.connection()
-        if let model = job.model { versions = try session.versions(of: model) }
+    package init(_ id: JobID, _ connection: Connection, deadline: Deadline? = nil) throws(ClientError) {
+        raw = try connection.call(.jobShow, JobParams(job: id), deadline: deadline)
+        job = try Connection.decode(Job.self, raw)
+        if let model = job.model { versions = try connection.versions(of: model) }
         for set in [job.spec.forget, job.spec.retain, job.spec.holdout] {
             guard let set,
                 case .success(let value) = try connection.callReturningError(
                     .datasetShow, DatasetParams(dataset: set.hex))
             else { continue }
-            datasets[set] = try Session.decode(DatasetSummary.self, value)
+            datasets[set] = try Connection.decode(DatasetSummary.self, value)
         }
         if let sweep = job.spec.sweep {
-            family = try Session.decode(
-                [Job].self,
-                try session.call(
-                    .jobList, JobListParams(all: true, limit: SweepPlace.most, sweep: sweep.family)))
+            family = try connection.call(
+                .jobList, JobListParams(all: true, limit: SweepPlace.most, sweep: sweep.family),
+                as: [Job].self, deadline: deadline)
         }
         // An older daemon keeps none.
         guard
             case .success(let list) = try connection.callReturningError(
                 .jobEvidence, JobEvidenceParams(job: id))
         else { return }
-        for piece in try Session.decode(JobEvidenceResult.self, list).pieces {
-            let whole = try session.call(
-                .jobEvidence, JobEvidenceParams(job: id, name: piece.name), as: JobEvidenceResult.self)
+        for piece in try Connection.decode(JobEvidenceResult.self, list).pieces {
+            let whole = try connection.call(
+                .jobEvidence, JobEvidenceParams(job: id, name: piece.name), as: JobEvidenceResult.self,
+                deadline: deadline)
             if let first = whole.pieces.first { evidence[piece.name] = first }
         }
     }
@@ -53,11 +52,21 @@ struct ReportSource {
     /// The version that the job made.
     var result: VersionSummary? { job.version.flatMap { number in versions.first { $0.version == number } } }
 
+    /// The same without the texts of rows and answers, for readers whom the daemon does not know.
+    package var withoutTexts: ReportSource {
+        var source = self
+        for (name, piece) in evidence where piece.texts != nil {
+            source.evidence[name]?.texts = nil
+            source.evidence[name]?.withheld = true
+        }
+        return source
+    }
+
     /// The figures of one role as they came.
     func figures(_ role: String) -> JSONObject? { raw["evaluation"]?[role]?.objectValue }
 
     /// The whole as JSON.
-    func json(limits: [String]) -> JSONValue {
+    package func json(limits: [String]) -> JSONValue {
         let shown = versions.filter { $0.version == job.base || $0.version == job.version }
         var pieces = JSONObject()
         for (name, piece) in evidence.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {

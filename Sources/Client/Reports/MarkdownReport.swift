@@ -3,9 +3,9 @@
 import Protocol
 
 /// Writes a report as Markdown (tables as GitHub reads them). Charts become the sentence that describes them.
-enum MarkdownReport {
+package enum MarkdownReport {
     /// The text.
-    static func text(_ report: ReportDocument) -> String {
+    package static func text(_ report: ReportDocument) -> String {
         var text = "# \(escaped(report.title))\n\n\(escaped(report.subtitle))\n"
         for section in report.sections {
             text += "\n## \(escaped(section.title))\n"
@@ -33,7 +33,8 @@ enum MarkdownReport {
             var lines = [("asked", exchange.prompt), ("the row's answer", exchange.expected)]
             lines += exchange.answers.map { ($0.role, $0.text) }
             return "**\(escaped(exchange.title))**\n\n"
-                + lines.map { "- \($0.0): \($0.1.map { "“\(escaped($0))”" } ?? "[purged]")\n" }.joined()
+                + lines.map { "- \($0.0): \($0.1.map { "“\(escaped($0))”" } ?? "[\(exchange.absence)]")\n" }
+                .joined()
         }
     }
 

@@ -2,9 +2,9 @@
 
 /// A report before it is written for a screen, a page or a file: sections of plain blocks. Nothing in it is markup;
 /// each writer makes what it holds harmless in its own way.
-struct ReportDocument {
+package struct ReportDocument {
     /// What stands in one section, in order.
-    enum Block {
+    package enum Block {
         case paragraph(String)
         /// Something that is missing, and why.
         case note(String)
@@ -21,11 +21,11 @@ struct ReportDocument {
     }
 
     /// How an outcome is to be taken.
-    enum Verdict: String {
+    package enum Verdict: String {
         case good, bad, open
 
         /// The word that stands before it, so that colour is not needed.
-        var mark: String {
+        package var mark: String {
             switch self {
             case .good: "✓"
             case .bad: "✗"
@@ -35,47 +35,53 @@ struct ReportDocument {
     }
 
     /// A prompt, the answer that the rows give, and what each version says.
-    struct Exchange {
-        var title: String
-        /// `nil` where the texts were purged.
-        var prompt: String?
-        var expected: String?
-        var answers: [(role: String, text: String?, isExpected: Bool?)]
+    package struct Exchange {
+        package var title: String
+        /// `nil` where the texts are not there.
+        package var prompt: String?
+        package var expected: String?
+        package var answers: [(role: String, text: String?, isExpected: Bool?)]
+        /// Why texts are not there, in one word.
+        package var absence = "purged"
     }
 
-    struct Section {
+    package struct Section {
         /// Names the section within a page.
-        var id: String
-        var title: String
-        var blocks: [Block]
+        package var id: String
+        package var title: String
+        package var blocks: [Block]
     }
 
-    var title: String
-    var subtitle: String
-    private(set) var sections: [Section] = []
+    package var title: String
+    package var subtitle: String
+    package private(set) var sections: [Section] = []
+    /// Other pages, where the document is one of several that a server has.
+    package var pages: [(name: String, address: String)] = []
 
-    init(title: String, subtitle: String) {
+    package init(title: String, subtitle: String) {
         self.title = title
         self.subtitle = subtitle
     }
 
     /// Adds a section, unless nothing stands in it.
-    mutating func add(_ id: String, _ title: String, _ blocks: [Block]) {
+    package mutating func add(_ id: String, _ title: String, _ blocks: [Block]) {
         if !blocks.isEmpty { sections.append(Section(id: id, title: title, blocks: blocks)) }
     }
 }
 
 /// Columns with headings; the first column names the row.
-struct ReportTable {
-    var caption: String
-    var headings: [String]
+package struct ReportTable {
+    package var caption: String
+    package var headings: [String]
     /// The columns that hold numbers.
-    var numbers: Set<Int> = []
-    var rows: [[String]] = []
+    package var numbers: Set<Int> = []
+    package var rows: [[String]] = []
     /// Whether each column's cells are technical names, set in a fixed width.
-    var codes: Set<Int> = []
+    package var codes: Set<Int> = []
+    /// Addresses that the first cell of a row leads to, where the table stands on a page of a server.
+    package var addresses: [Int: String] = [:]
 
-    init(_ caption: String, _ headings: [String], numbers: Set<Int> = [], codes: Set<Int> = []) {
+    package init(_ caption: String, _ headings: [String], numbers: Set<Int> = [], codes: Set<Int> = []) {
         self.caption = caption
         self.headings = headings
         self.numbers = numbers

@@ -4,14 +4,18 @@ import Protocol
 
 /// Makes the report of a job from what is known of it: the outcome first, then what was asked and measured, then how
 /// it was done, and what none of it can show.
-struct ReportBuilder {
-    typealias Block = ReportDocument.Block
+package struct ReportBuilder {
+    package typealias Block = ReportDocument.Block
 
-    let source: ReportSource
+    package let source: ReportSource
+
+    /// The report of `source`.
+    package init(source: ReportSource) { self.source = source }
+
     var job: Job { source.job }
 
     /// The report.
-    var document: ReportDocument {
+    package var document: ReportDocument {
         let model = job.model?.text ?? "the store"
         var report = ReportDocument(
             title: "Report on job \(job.id): \(job.kind.rawValue) of \(model)",
@@ -54,7 +58,7 @@ struct ReportBuilder {
             if let hint = error.hint { blocks.append(.note(hint)) }
         }
         if job.state.isTerminal {
-            blocks.append(.note(JobText.consequence(job, base: source.base)))
+            blocks.append(.note(JobConsequence.text(job, base: source.base)))
         }
         return blocks
     }
@@ -173,7 +177,7 @@ struct ReportBuilder {
     // MARK: Limits
 
     /// What the report does not show, in plain words.
-    var limits: [String] {
+    package var limits: [String] {
         // What the worker saw in the figures themselves comes first.
         let measured = source.raw["evaluation"]?["limits"]?.arrayValue?.compactMap(\.stringValue) ?? []
         return needs + measured + ReportText.limits(job).filter { !measured.contains($0) }

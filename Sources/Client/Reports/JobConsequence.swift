@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Protocol
+
+/// What came of a job, in a sentence.
+package enum JobConsequence {
+    /// What the job changed, or why it changed nothing.
+    /// - Parameter base: The version that it started from as it is now, where that is known.
+    package static func text(_ job: Job, base: VersionSummary? = nil) -> String {
+        let model = job.model?.text ?? ""
+        guard job.state == .succeeded else {
+            return job.kind.writesVersion
+                ? "Nothing changed: \(model) is as it was." : "The job gave no result."
+        }
+        guard let version = job.version else {
+            switch job.kind {
+            case .evaluate: return "Nothing was changed: the version was measured."
+            case .attack: return "Nothing was changed: a copy was attacked in memory."
+            default: return "Done."
+            }
+        }
+        if job.headMoved == true {
+            if let base, base.gone {
+                return "\(model)@\(version) is the head now; \(base.version) is gone for good"
+            }
+            let before = job.base.map { "; \($0) stays: unlearnctl rollback \(model) --to \($0)" } ?? ""
+            return "\(model)@\(version) is the head now\(before)"
+        }
+        switch job.headReason {
+        case "gate-refused":
+            return "\(model)@\(version) is kept as a candidate; the head stays. To take it all the same: "
+                + "unlearnctl promote \(model)@\(version) --reason TEXT"
+        case "sweep":
+            return
+                "\(model)@\(version) is kept as a candidate of its sweep: unlearnctl report \(job.id) ranks them. "
+                + "To take this one: unlearnctl promote \(model)@\(version) --reason TEXT"
+        case "base-not-head":
+            return
+                "\(model)@\(version) is kept as a candidate: its base was not the head when it was done. To take it: "
+                + "unlearnctl promote \(model)@\(version) --reason TEXT"
+        default:
+            return "\(model)@\(version) is kept; the head stays"
+                + (job.headReason.map { " (\(Text.safe($0)))" } ?? "")
+        }
+    }
+}
