@@ -33,7 +33,8 @@ deps: ## install the system packages that are missing, check the compiler
 build: deps ## build the programs; STATIC=1 links the Swift runtime into them
 	$(SWIFT) build -c $(CONFIGURATION) $(BUILD_FLAGS)
 
-test: deps ## build everything and run every test
+test: ## build everything and run every test
+	@scripts/deps test
 	@scripts/test $(CONFIGURATION) $(TEST_FLAGS)
 
 demo: build ## teach a small model about invented people, make it forget some of them, show the proof
