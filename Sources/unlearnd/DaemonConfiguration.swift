@@ -28,6 +28,7 @@ struct DaemonConfiguration: Sendable {
         case operatorGroups = "operator_groups"
         case viewerUsers = "viewer_users"
         case viewerGroups = "viewer_groups"
+        case backupTargets = "backup_targets"
     }
 
     /// Why a configuration cannot be used.
@@ -118,7 +119,8 @@ struct DaemonConfiguration: Sendable {
             candidates: CandidateRules(
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
-            reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays)
+            reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
+            backupTargets: try reader.backupTargets(besides: state))
     }
 
     /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.
@@ -206,6 +208,15 @@ extension DaemonConfiguration {
                     hint: "correct it")
             }
             return value
+        }
+
+        func backupTargets(besides state: String) throws -> BackupTargets {
+            guard let text = text(.backupTargets) else { return BackupTargets() }
+            do { return try BackupTargets(parsing: text, besides: state) } catch {
+                throw Fault(
+                    message: "backup_targets: \(error.message)",
+                    hint: "write NAME=/DIRECTORY, several with commas between them")
+            }
         }
 
         /// Bytes, with `KiB`, `MiB`, `GiB` or `TiB` if wanted.

@@ -108,7 +108,7 @@ extension ObjectStore {
         return value.serialized(sortedKeys: true)
     }
 
-    private func datasetPath(_ id: Digest) -> String { "\(root)/datasets/\(id.hex.prefix(2))/\(id.hex)" }
+    func datasetPath(_ id: Digest) -> String { "\(root)/datasets/\(id.hex.prefix(2))/\(id.hex)" }
 
     private func broken(_ id: Digest, _ rule: String) -> CheckpointError {
         CheckpointError(.corrupt, "dataset \(id.short) \(rule)", hint: "submit the dataset again")

@@ -13,17 +13,32 @@ package final class ObjectStore: Sendable {
     let fileSystem: any FileSystem
     let codecs = CodecPool()
 
+    /// Whose objects they are.
+    package enum Kind: String, Sendable {
+        /// A daemon's.
+        case state = "unlearnd"
+        /// A backup's: nothing of it is collected by what some daemon's database says.
+        case backup = "unlearnd-backup"
+
+        var words: String {
+            switch self {
+            case .state: "an unlearnd state directory"
+            case .backup: "a backup directory of unlearnd"
+            }
+        }
+    }
+
     /// Opens the store at `root`, making it if it is not there.
     /// - Throws: ``CheckpointError``: `.newerFormat` when a later version wrote it, `.corrupt` for a broken
     ///   FORMAT file, `.ioFailure` and `.storageFull`.
-    package init(root: String, fileSystem: any FileSystem = PosixFileSystem()) throws {
+    package init(root: String, kind: Kind = .state, fileSystem: any FileSystem = PosixFileSystem()) throws {
         self.root = root
         self.fileSystem = fileSystem
         try store("the store at \(root)") {
             for directory in ["", "/objects", "/datasets", "/staging", "/quarantine"] {
                 _ = try fileSystem.makeDirectory(root + directory, mode: 0o700)
             }
-            try StoreFormat.check(root: root, fileSystem)
+            try StoreFormat.check(root: root, kind: kind, fileSystem)
             // Always: whoever made what is here may have been cut off before it was durable.
             try fileSystem.synchronizeDirectory(root)
         }

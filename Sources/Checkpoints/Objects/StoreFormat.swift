@@ -5,10 +5,10 @@ import Protocol
 /// The FORMAT file, which says what a program must know to use the store.
 enum StoreFormat {
     /// Checks the file, or writes it for a new store; its name is the caller's to synchronise.
-    static func check(root: String, _ fileSystem: any FileSystem) throws {
+    static func check(root: String, kind: ObjectStore.Kind = .state, _ fileSystem: any FileSystem) throws {
         let path = root + "/FORMAT"
         guard let status = try fileSystem.status(path) else {
-            try write(root: root, path: path, fileSystem)
+            try write(root: root, path: path, kind, fileSystem)
             return
         }
         guard status.kind == .regular, status.size <= 65536 else {
@@ -24,8 +24,8 @@ enum StoreFormat {
         } catch {
             throw broken(path, "\(error)")
         }
-        guard value["store"]?.stringValue == "unlearnd" else {
-            throw broken(path, "it is no unlearnd store's")
+        guard value["store"]?.stringValue == kind.rawValue else {
+            throw broken(path, "it is not that of \(kind.words)")
         }
         // Features that a program must know before it may read, write, check or delete.
         let features = ["read", "write", "check", "delete"].flatMap { value[$0]?.arrayValue ?? [] }
@@ -36,9 +36,12 @@ enum StoreFormat {
         }
     }
 
-    private static func write(root: String, path: String, _ fileSystem: any FileSystem) throws {
+    private static func write(
+        root: String, path: String, _ kind: ObjectStore.Kind, _ fileSystem: any FileSystem
+    ) throws {
         let value: JSONValue = [
-            "store": "unlearnd", "format": 1, "id": .string(randomName()), "read": [], "write": [],
+            "store": .string(kind.rawValue), "format": 1, "id": .string(randomName()), "read": [],
+            "write": [],
             "check": [],
             "delete": [],
         ]

@@ -20,12 +20,15 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     case tokenize
     case diff
     case verify
+    // Jobs that copy between the store and a backup.
+    case backup
+    case restore
 
     /// Whether the job commits a new version of its model; such jobs run one at a time per model.
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify: false
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore: false
         default: editsVersion
         }
     }
@@ -59,11 +62,14 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     /// Whether an exact job can do it again without some of its rows.
     package var isRepeatable: Bool { trains }
 
+    /// Whether it reads or heals the whole store: while it runs, nothing that a version needs is taken away.
+    package var copiesStore: Bool { self == .backup || self == .restore }
+
     /// Whether somebody waits at a terminal for the answer: such jobs have a lane of their own, are not
     /// held by a paused queue, and are left out of plain listings.
     package var isInteractive: Bool {
         switch self {
-        case .export, .generate, .tokenize, .diff, .verify: true
+        case .export, .generate, .tokenize, .diff, .verify, .restore: true
         default: false
         }
     }

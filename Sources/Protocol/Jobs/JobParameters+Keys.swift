@@ -17,6 +17,8 @@ extension JobParameters {
         case retainLimit = "retain_limit"
         case dualWarmUpEpochs = "dual_warm_up_epochs"
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
+        case target, full
+        case dryRun = "dry_run"
         case schedule, betas, epsilon, accumulate, adapter
         case learningRate = "learning_rate"
         case warmupSteps = "warmup_steps"

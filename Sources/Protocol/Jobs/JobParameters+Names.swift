@@ -86,6 +86,8 @@ extension JobParameters {
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
         case .verify: return ["quick"]
+        case .backup: return ["target", "full"]
+        case .restore: return ["target", "dry_run"]
         }
     }
 }

@@ -175,6 +175,14 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
 
+    // backup, restore
+    /// The backup target's name in the configuration (`backup`, `restore`).
+    package var target: String?
+    /// Whether objects that the target has already are read again too (`backup`); default false.
+    package var full: Bool?
+    /// Whether it is only told what would be brought back (`restore`); default false.
+    package var dryRun: Bool?
+
     // task-vector, further
     /// The share of each tensor's direction that is kept, the largest elements; default 1 (`task-vector`).
     package var density: Double?

@@ -6,7 +6,8 @@
 package struct JobSpec: Codable, Hashable, Sendable {
     /// What to do.
     package var kind: JobKind
-    /// The model; `MODEL@vN` fixes the base, `MODEL` means the head when the job starts. `nil` only for `verify`.
+    /// The model; `MODEL@vN` fixes the base, `MODEL` means the head when the job starts. `nil` only for work on the whole
+    /// store: `verify`, `backup`, `restore`.
     package var model: VersionReference?
     /// What to forget.
     package var forget: Digest?

@@ -78,6 +78,12 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case storeStatus = "store.status"
     /// ``StoreGCParams`` → ``StoreGCResult``
     case storeGC = "store.gc"
+    /// ``StoreBackupParams`` → ``JobSubmitResult``
+    case storeBackup = "store.backup"
+    /// ``StoreBackupsParams`` → [``BackupTargetStatus``]
+    case storeBackups = "store.backups"
+    /// ``StoreRestoreParams`` → ``JobSubmitResult``
+    case storeRestore = "store.restore"
     /// ``NoParams`` → ``QueueStatus``
     case queueStatus = "queue.status"
     /// ``NoParams`` → ``QueueStatus``
@@ -99,15 +105,15 @@ package enum Method: String, Codable, Sendable, CaseIterable {
         case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList,
             .datasetShow,
             .jobList, .jobShow, .jobLog, .jobEvidence, .modelList, .modelShow, .modelHistory, .modelFiles,
-            .storeStatus,
+            .storeStatus, .storeBackups,
             .queueStatus, .auditLog, .auditVerify, .auditKey:
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
             .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
-            .modelHold, .modelTag, .storeGC, .auditCertificate,
+            .modelHold, .modelTag, .storeGC, .storeBackup, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
-        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge: .admin
+        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore: .admin
         }
     }
 

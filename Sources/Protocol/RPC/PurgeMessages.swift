@@ -121,6 +121,9 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     package var checkpoints: [JobID]
     /// What is outside our control.
     package var exports: [ExportedVersion]
+    /// The backup targets that may still hold the bytes: until a later backup to each has removed them there. Absent
+    /// in what was written down before there were backups.
+    package var backups: [String]?
     /// What is in the way; a purge with obstacles is refused as a whole.
     package var obstacles: [PurgeObstacle]
     package var erasure: String
@@ -152,7 +155,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case purge, job, versions, datasets, jobs, checkpoints, exports, obstacles, erasure, objects, bytes,
+        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, obstacles, erasure, objects,
+            bytes,
             pending, finished
         case dryRun = "dry_run"
     }
@@ -167,6 +171,7 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         try container.encode(jobs, forKey: .jobs)
         try container.encode(checkpoints, forKey: .checkpoints)
         try container.encode(exports, forKey: .exports)
+        try container.encode(backups ?? [], forKey: .backups)
         try container.encode(obstacles, forKey: .obstacles)
         try container.encode(erasure, forKey: .erasure)
         try container.encode(objects, forKey: .objects)

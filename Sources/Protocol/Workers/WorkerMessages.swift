@@ -38,8 +38,12 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var lineage: [LineageStep]?
     /// Earlier requests on the model, oldest first: measured again beside the order's own sets.
     package var earlier: [EarlierCheck]?
-    /// Every live manifest (`verify`).
+    /// Every live manifest (`verify`, `restore`).
     package var manifests: [Digest]?
+    /// Every dataset (`restore`).
+    package var datasets: [Digest]?
+    /// The backup directory (`backup`, `restore`).
+    package var backup: String?
     /// Names of the transfer's files, in the order of the descriptors.
     package var files: [String]?
     package var descriptors: Int
@@ -59,7 +63,7 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
             descriptors
-        case checkpoint, earlier
+        case checkpoint, earlier, datasets, backup
         case lifeLock = "life_lock"
     }
 }

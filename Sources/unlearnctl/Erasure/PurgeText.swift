@@ -35,6 +35,10 @@ enum PurgeText {
                 "outside our control: \(export.version), exported by job \(export.job)\(export.time.map { " on \($0)" } ?? "")"
             )
         }
+        for target in result.backups ?? [] {
+            output.data(
+                "may be in backups: target \(target), until the next unlearnctl store backup \(target)")
+        }
         for obstacle in result.obstacles {
             output.data("in the way: \(obstacle.message); \(obstacle.hint)")
         }

@@ -8,7 +8,10 @@ import Protocol
 struct Store: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Look after the store of versions and datasets.",
-        subcommands: [StoreStatusCommand.self, StoreVerify.self, StoreCollect.self])
+        subcommands: [
+            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreBackup.self, StoreBackups.self,
+            StoreRestore.self,
+        ])
 }
 
 /// `store status`.
@@ -67,7 +70,7 @@ struct StoreVerify: ClientCommand {
         guard isValid else {
             throw ClientError(
                 .storage, "the store is damaged",
-                hint: "restore the objects named above from a backup before the next job")
+                hint: "bring them back from a backup: unlearnctl store restore TARGET")
         }
     }
 }

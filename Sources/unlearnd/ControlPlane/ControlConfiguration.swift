@@ -22,13 +22,15 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var candidates: CandidateRules
     /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
     package var reviewLeaseDays: Int
+    /// Where backups go.
+    package var backupTargets: BackupTargets
 
     /// A configuration.
     package init(
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
         memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules(),
-        reviewLeaseDays: Int = JobSpec.defaultLeaseDays
+        reviewLeaseDays: Int = JobSpec.defaultLeaseDays, backupTargets: BackupTargets = BackupTargets()
     ) {
         self.stateDirectory = stateDirectory
         self.workerPath = workerPath
@@ -39,6 +41,7 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.grace = grace
         self.candidates = candidates
         self.reviewLeaseDays = reviewLeaseDays
+        self.backupTargets = backupTargets
     }
 
     /// What is filled into specifications that leave it open.

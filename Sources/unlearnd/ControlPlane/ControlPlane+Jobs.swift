@@ -90,6 +90,7 @@ extension ControlPlane {
                     .conflict, "job \(id) is a \(row.job.kind.rawValue) job, whose files are no longer open",
                     hint: "submit it again")
             }
+            try Self.checkRole(row.job.kind, peer)
             guard try JobRow.apply(.retry, to: id, in: change) else { return false }
             try change.db.execute(
                 sql: """

@@ -16,6 +16,7 @@ extension ControlPlane {
     package func submit(_ params: JobSubmitParams, peer: Peer) async throws(RPCError) -> JobSubmitResult {
         let spec = configuration.defaults.applied(to: params.spec)
         try SpecRules.check(spec)
+        try checkTarget(spec, peer)
         return try await answering {
             // Of what was asked: the daemon's defaults may have changed since.
             let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(params.spec) }

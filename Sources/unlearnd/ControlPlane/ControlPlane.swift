@@ -38,6 +38,7 @@ package final class ControlPlane: Sendable {
         self.transfers = transfers
         self.logger = logger
         directory = try StateDirectory(path: configuration.stateDirectory)
+        try directory.refuseHalfRestored()
         try directory.waitForWorkers(seconds: 10)
         checkpoints = TrainingCheckpointFiles(directory.path)
         let hub = EventHub()
@@ -95,7 +96,10 @@ package final class ControlPlane: Sendable {
                 WorkerLauncher(
                     executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
             },
-            grace: configuration.grace, checkpoints: checkpoints, logger: logger)
+            grace: configuration.grace, checkpoints: checkpoints,
+            backups: BackupPreparation(
+                targets: configuration.backupTargets, stateDirectory: directory.path, database: database),
+            logger: logger)
         if !recovered.isEmpty {
             logger.notice(
                 "recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))"

@@ -37,6 +37,19 @@ final class StateDirectory: Sendable {
 
     deinit { close(lock) }
 
+    /// There while a restore from a backup has not come to its end.
+    var restoring: String { path + "/restoring" }
+
+    /// Refuses a directory in which a restore from a backup was cut off.
+    /// - Throws: ``StartupError``.
+    func refuseHalfRestored() throws(StartupError) {
+        guard access(restoring, F_OK) != 0 else {
+            throw StartupError(
+                .stateDirectory, "\(path) holds half a restored backup",
+                hint: "run unlearnd restore with the same --from and --state-directory again")
+        }
+    }
+
     /// Waits until no worker of an earlier daemon lives; they end when their daemon does.
     /// - Throws: ``StartupError`` after `seconds`.
     func waitForWorkers(seconds: Double) throws(StartupError) {

@@ -84,6 +84,11 @@ package struct JobRow: Sendable {
             JobRow.init)
     }
 
+    /// Whether a job reads or heals the whole store now.
+    static func isStoreCopied(_ db: Database) throws -> Bool {
+        try all(in: [.running, .cancelling, .committing], db).contains { $0.job.kind.copiesStore }
+    }
+
     /// The newest jobs that fit the query, oldest first.
     static func list(_ query: JobListParams, _ db: Database) throws -> [JobRow] {
         var conditions = ["1"]

@@ -194,6 +194,18 @@ package final class StateDatabase: Sendable {
         return try result.get()
     }
 
+    /// Writes a consistent copy to a new file, without the pages that were freed. Not durable yet.
+    func copy(to file: String) throws {
+        // VACUUM runs outside of any transaction, and makes one of its own.
+        try pool.unsafeRead { try $0.execute(sql: "VACUUM INTO ?", arguments: [file]) }
+    }
+
+    /// Closes every connection. The object is of no use afterwards.
+    func close() throws { try pool.close() }
+
+    /// ``read(_:)`` for the thread of a work that waits for it.
+    func readNow<T>(_ body: (Database) throws -> T) throws -> T { try pool.read(body) }
+
     /// Moves the write-ahead log into the file.
     package func checkpoint() throws {
         _ = try pool.writeWithoutTransaction { db in try db.checkpoint(.truncate) }

@@ -61,6 +61,7 @@ struct PurgePlan {
                 PurgedVersion(version: $0.row.reference, digest: $0.row.digest, cause: $0.cause)
             },
             datasets: datasets, jobs: affected, exports: try Self.exports(references, db))
+        result.backups = try BackupTrail.holding(nil, db)
         result.obstacles = try Self.obstacles(versions, sets, affected, job, now, db)
     }
 
@@ -116,7 +117,9 @@ struct PurgePlan {
         }
         let affected = Set(affected)
         for row in try JobRow.all(in: JobState.allCases.filter { !$0.isTerminal }, db)
-        where affected.contains(row.id) || !(pinned[row.id] ?? []).isDisjoint(with: references) {
+        where affected.contains(row.id) || row.job.kind.copiesStore && row.state.isActive
+            || !(pinned[row.id] ?? []).isDisjoint(with: references)
+        {
             obstacles.append(
                 PurgeObstacle(
                     "job \(row.id) is \(row.state.rawValue) and reads what is to be purged",

@@ -12,13 +12,16 @@ enum PurgeRow {
 
     /// One purge as far as it has come.
     static func find(_ id: Int, _ db: Database) throws -> PurgeResult? {
-        try Row.fetchOne(db, sql: "SELECT * FROM purge WHERE id = ?", arguments: [id]).map(result)
+        try Row.fetchOne(db, sql: "SELECT * FROM purge WHERE id = ?", arguments: [id]).map {
+            try result($0, db)
+        }
     }
 
     /// The purges of a job, oldest first.
     static func all(of job: JobID, _ db: Database) throws -> [PurgeResult] {
-        try Row.fetchAll(db, sql: "SELECT * FROM purge WHERE job = ? ORDER BY id", arguments: [job]).map(
-            result)
+        try Row.fetchAll(db, sql: "SELECT * FROM purge WHERE job = ? ORDER BY id", arguments: [job]).map {
+            try result($0, db)
+        }
     }
 
     /// Writes down what a purge has to destroy and returns its number.
@@ -44,10 +47,11 @@ enum PurgeRow {
             sql: "UPDATE purge SET finished = NULL WHERE id = (SELECT max(id) FROM purge)")
     }
 
-    private static func result(_ row: Row) throws -> PurgeResult {
+    private static func result(_ row: Row, _ db: Database) throws -> PurgeResult {
         var result: PurgeResult = try JSONColumn.decode(row["result"])
         result.purge = row["id"]
         result.finished = row.time("finished")
+        result.backups = try BackupTrail.holding((row["id"], Timestamp(milliseconds: row["started"])), db)
         return result
     }
 }

@@ -9,5 +9,14 @@ extension Router {
         on(.storeGC) { (params: StoreGCParams, session) async throws(RPCError) in
             try await control.gc(dryRun: params.dryRun ?? false, peer: session.peer)
         }
+        on(.storeBackup) { (params: StoreBackupParams, session) async throws(RPCError) in
+            try await control.backup(params, peer: session.peer)
+        }
+        on(.storeBackups) { (params: StoreBackupsParams, _) async throws(RPCError) in
+            try await control.backups(params)
+        }
+        on(.storeRestore) { (params: StoreRestoreParams, session) async throws(RPCError) in
+            try await control.restore(params, peer: session.peer)
+        }
     }
 }

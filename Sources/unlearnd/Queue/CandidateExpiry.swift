@@ -26,6 +26,8 @@ enum CandidateExpiry {
     /// The candidates whose time is over, newest first within each model.
     static func due(_ rules: CandidateRules, now: Timestamp, _ db: Database) throws -> [VersionRow] {
         let oldest = now.milliseconds - Int64(rules.days) * 86_400_000
+        // A backup may be about to read their objects.
+        guard try !JobRow.isStoreCopied(db) else { return [] }
         var needed: Set<VersionReference>?
         var due: [VersionRow] = []
         for model in try ModelRow.all(db) {

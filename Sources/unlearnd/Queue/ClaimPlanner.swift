@@ -29,6 +29,7 @@ struct ClaimPlanner: Sendable {
         case modelBusy = "model-busy"
         case memory, delayed, parallel
         case queuePaused = "queue-paused"
+        case backupBusy = "backup-busy"
     }
 
     /// What runs now.
@@ -36,6 +37,8 @@ struct ClaimPlanner: Sendable {
         var busy: Set<String> = []
         var memory: Int64 = 0
         var slots = [true: 0, false: 0]
+        /// Whether a job copies the whole store: two would meet in one backup directory.
+        var isCopying = false
     }
 
     /// Starts what may start.
@@ -45,11 +48,12 @@ struct ClaimPlanner: Sendable {
         let active = try Row.fetchAll(
             change.db,
             sql: """
-                SELECT model, writes, interactive, memory, state FROM job
+                SELECT kind, model, writes, interactive, memory, state FROM job
                 WHERE state IN ('running', 'paused', 'cancelling', 'committing')
                 """)
         for row in active {
             if row["writes"], let model: String = row["model"] { load.busy.insert(model) }
+            load.isCopying = load.isCopying || Self.copies(row)
             // A paused job holds its model, but neither memory nor cores.
             if row["state"] == JobState.paused.rawValue { continue }
             load.memory += row["memory"] as Int64
@@ -74,7 +78,7 @@ struct ClaimPlanner: Sendable {
         let rows = try Row.fetchAll(
             change.db,
             sql: """
-                SELECT id, model, writes, memory, run_at, reason FROM job WHERE state = 'queued' AND interactive = ?
+                SELECT id, kind, model, writes, memory, run_at, reason FROM job WHERE state = 'queued' AND interactive = ?
                 ORDER BY priority DESC, id LIMIT \(Self.window)
                 """, arguments: [isInteractive])
         let slots = isInteractive ? interactive : parallel
@@ -91,6 +95,8 @@ struct ClaimPlanner: Sendable {
                 reason = .parallel
             } else if row["writes"], let model, load.busy.contains(model) {
                 reason = .modelBusy
+            } else if load.isCopying, Self.copies(row) {
+                reason = .backupBusy
             } else if someoneWaitsForMemory || load.memory > 0 && load.memory + memory > memoryLimit {
                 reason = .memory
                 someoneWaitsForMemory = true
@@ -107,8 +113,13 @@ struct ClaimPlanner: Sendable {
             load.slots[isInteractive, default: 0] += 1
             load.memory += memory
             if row["writes"], let model { load.busy.insert(model) }
+            load.isCopying = load.isCopying || Self.copies(row)
         }
         return claims
+    }
+
+    private static func copies(_ row: Row) -> Bool {
+        JobKind(rawValue: row["kind"])?.copiesStore ?? false
     }
 
     /// Moves one job to `running` and binds its versions; a job whose versions are gone fails here.

@@ -32,6 +32,11 @@ enum FailPoint: String, CaseIterable {
     /// The objects are gone; the purge is not recorded as finished.
     case afterPurgeObjects = "after-purge-objects"
 
+    /// The database is copied into a backup directory; no object is.
+    case afterBackupDraft = "after-backup-draft"
+    /// A generation of a backup has its new database; its manifest names the old one.
+    case insideThinning = "inside-thinning"
+
     /// The variable that names the point.
     static let variable = "UNLEARND_FAILPOINT"
 

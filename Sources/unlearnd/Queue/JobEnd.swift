@@ -89,6 +89,18 @@ enum JobEnd {
                     "version": .string(base.version.description), "digest": .string(base.digest.hex),
                 ])
         }
+        if claim.spec.kind.copiesStore { try auditCopy(claim, result, in: change) }
         return true
+    }
+
+    /// Who copied what: counts, not the objects' ids.
+    private static func auditCopy(_ claim: Claim, _ result: WorkerResult, in change: Change) throws {
+        var body = JSONObject()
+        body["job"] = .integer(Int64(claim.id))
+        for member in result.result?.objectValue?.members ?? [] {
+            let count = member.value.arrayValue.map { JSONValue.integer(Int64($0.count)) }
+            body[member.key] = count ?? member.value
+        }
+        try change.audit("store.\(claim.spec.kind.rawValue)", actor: claim.submitter, .object(body))
     }
 }

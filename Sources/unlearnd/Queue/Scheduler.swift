@@ -15,6 +15,7 @@ actor Scheduler {
     private let launcher: WorkerLauncher?
     private let grace: Double
     private let checkpoints: TrainingCheckpointFiles
+    private let backups: BackupPreparation
     private let logger: Logger
     /// Files of jobs that wait or run.
     nonisolated let descriptors = DescriptorTable()
@@ -32,7 +33,7 @@ actor Scheduler {
     init(
         planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
         launcher: WorkerLauncher?,
-        grace: Double, checkpoints: TrainingCheckpointFiles, logger: Logger
+        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, logger: Logger
     ) {
         self.planner = planner
         self.database = database
@@ -41,6 +42,7 @@ actor Scheduler {
         self.launcher = launcher
         self.grace = grace
         self.checkpoints = checkpoints
+        self.backups = backups
         self.logger = logger
     }
 
@@ -83,7 +85,7 @@ actor Scheduler {
         logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
             claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
-            store: store,
+            store: store, backups: backups,
             logger: logger)
         let task = Task { [weak self] in
             await runner.run()

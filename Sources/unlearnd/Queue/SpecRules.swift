@@ -31,10 +31,16 @@ enum SpecRules {
     }
 
     private static func checkCommon(_ spec: JobSpec) throws(RPCError) {
-        if spec.kind == .verify {
+        if spec.kind == .verify || spec.kind.copiesStore {
             if let model = spec.model {
                 throw fault(
-                    "model", "verify looks at the whole store, not at \(model)", "leave the model out")
+                    "model", "\(spec.kind.rawValue) is about the whole store, not about \(model)",
+                    "leave the model out")
+            }
+            if spec.kind.copiesStore, spec.parameters?.target == nil {
+                throw fault(
+                    "parameters.target", "\(spec.kind.rawValue) needs a backup target",
+                    "name one of backup_targets in the configuration")
             }
         } else {
             guard let model = spec.model else {

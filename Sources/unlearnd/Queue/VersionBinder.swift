@@ -39,6 +39,11 @@ enum VersionBinder {
         var bound = Bound(nil)
         switch spec.kind {
         case .verify: order.manifests = try VersionRow.liveManifests(change.db)
+        // What is to be copied is what the copy of the database says.
+        case .backup: break
+        case .restore:
+            order.manifests = try VersionRow.liveManifests(change.db)
+            order.datasets = try StoredDataset.all(change.db).map(\.id)
         case .create:
             if let model = spec.model?.model, try ModelRow.find(model, change.db) != nil {
                 throw JobFailure(

@@ -15,6 +15,7 @@ final class JobRunner: Sendable {
     private let database: StateDatabase
     private let hub: EventHub
     private let store: ObjectStore
+    private let backups: BackupPreparation
     private let logger: Logger
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
@@ -32,7 +33,7 @@ final class JobRunner: Sendable {
     init(
         _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase,
         hub: EventHub,
-        store: ObjectStore, logger: Logger
+        store: ObjectStore, backups: BackupPreparation, logger: Logger
     ) {
         var claim = claim
         claim.order.files = files?.files
@@ -43,6 +44,7 @@ final class JobRunner: Sendable {
         self.database = database
         self.hub = hub
         self.store = store
+        self.backups = backups
         self.logger = logger
     }
 
@@ -71,7 +73,13 @@ final class JobRunner: Sendable {
                 JobFailure(.sourceGone, "the files of this job are no longer open", hint: "submit it again"))
         }
         do {
-            let end = try await launcher.run(claim.order, files, control) { message in
+            var order = claim.order
+            if claim.spec.kind.copiesStore {
+                let words = try await backups.prepare(&order)
+                for line in words { log.add("info", line) }
+                FailPoint.afterBackupDraft.reach()
+            }
+            let end = try await launcher.run(order, files, control) { message in
                 do { try await self.handle(message, log) } catch { throw Self.failure(error) }
             }
             return interpret(end, log)

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checkpoints
+import GRDB
+import Glibc
+import Protocol
+
+/// The daemon's part of jobs that copy the store: the directory, and the copy of the database, which no worker opens.
+struct BackupPreparation: Sendable {
+    let targets: BackupTargets
+    let stateDirectory: String
+    let database: StateDatabase
+
+    /// Completes a worker's order.
+    /// - Returns: Lines for the job's log.
+    /// - Throws: ``JobFailure``.
+    func prepare(_ order: inout WorkerOrder) async throws -> [String] {
+        let spec = order.spec
+        let name = spec.parameters?.target ?? ""
+        do {
+            let root = try targets.directory(name)
+            order.backup = root
+            try BackupTarget.check(root, stateDirectory: stateDirectory)
+            guard spec.kind == .backup else {
+                _ = try await offloading { try BackupDirectory(root: root, making: false) }
+                return []
+            }
+            let isFull = spec.parameters?.full == true
+            let isExpected = try await database.read { try BackupTrail.hasSucceeded(name, $0) }
+            return try await offloading {
+                if try isExpected && !isFull && !BackupDirectory.isBackup(root) {
+                    throw JobFailure(
+                        .missing, "\(root) has no backup, and there were backups to \(name) before",
+                        hint: "mount its disk; to begin anew in the empty directory, use --full")
+                }
+                return try draft(BackupDirectory(root: root, making: true))
+            }
+        } catch {
+            throw Self.failure(error, name)
+        }
+    }
+
+    private func draft(_ directory: BackupDirectory) throws -> [String] {
+        try directory.begin()
+        let file = directory.newPath + "/database"
+        let time = Timestamp.now
+        try database.copy(to: file)
+        let (facts, records) = try DatabaseFacts.reading(file) {
+            (try DatabaseFacts($0), try PurgeRecords($0))
+        }
+        let newest = try directory.generations().last
+        if let newest {
+            let earlier = try directory.manifest(newest).audit
+            guard try DatabaseFacts.reading(file, { try DatabaseFacts.isLater($0, than: earlier) }) else {
+                throw JobFailure(
+                    .integrity,
+                    "\(directory.root) has the backup of another store, or of a later state of this one: the audit log "
+                        + "has not the last row of its generation \(newest)",
+                    hint: "back up to an empty directory")
+            }
+        }
+        let lines = try BackupThinning(
+            directory: directory, records: records, purge: facts.purge,
+            work: stateDirectory + "/staging/backup"
+        ).run()
+        try directory.writeDraft(
+            BackupManifest(
+                sequence: (newest ?? 0) + 1, time: time, database: directory.adoptDatabase(file),
+                audit: facts.audit, purge: facts.purge, manifests: facts.manifests,
+                datasets: facts.datasets))
+        return lines
+    }
+
+    private static func failure(_ error: any Error, _ target: String) -> JobFailure {
+        switch error {
+        case let failure as JobFailure: return failure
+        case let error as CheckpointError:
+            let kind: JobFailure.Kind =
+                switch error.code {
+                case .storageFull, .ioFailure: .storage
+                case .corrupt: .integrity
+                case .missing: .missing
+                default: .unsupported
+                }
+            return JobFailure(kind, error.message, hint: error.hint.isEmpty ? nil : error.hint)
+        case let error as DatabaseError where error.resultCode == .SQLITE_FULL:
+            return JobFailure(
+                .storage, "no space is left for the copy of the database in the backup target \(target)",
+                hint: "free space there; earlier generations are whole")
+        case let error as DatabaseError:
+            return JobFailure(
+                .storage,
+                "the database cannot be copied to the backup target \(target): \(error.message ?? "\(error.resultCode)")",
+                hint: "check the directory's owner, mode and disk")
+        case let error as StartupError: return JobFailure(.integrity, error.message, hint: error.hint)
+        case let error as RPCError: return JobFailure(.missing, error.message, hint: error.hint)
+        default: return JobFailure(.internal, "\(error)")
+        }
+    }
+}
