@@ -14,13 +14,18 @@ struct Daemon {
     /// Takes the state directory and the sockets. Nothing is served before ``run()``.
     ///
     /// - Throws: ``StartupError`` or ``ListeningSocket/Fault``.
-    init(_ configuration: DaemonConfiguration, environment: [String: String]) throws {
+    /// - Parameter source: Where the configuration came from, for reloads.
+    init(_ configuration: DaemonConfiguration, source: ConfigurationSource) throws {
+        let environment = source.environment
+        let level = LogLevel(configuration.logLevel)
         let logger = Logger(label: "unlearnd") { _ in
-            StandardErrorLog(level: configuration.logLevel, environment: environment)
+            StandardErrorLog(level: level, environment: environment)
         }
         self.logger = logger
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
+        // Until reloads are served, there is nothing to reload.
+        signal(SIGHUP, SIG_IGN)
         let open = DescriptorLimit.raise()
         // What remains is for connections, the database and the object store.
         var transferLimits = TransferTable.Limits()
@@ -60,12 +65,19 @@ struct Daemon {
             logger.notice("unlearnd \(Software.version) listens on \(configuration.socket)")
             manager.ready("listening on \(configuration.socket)")
         }
-        // They stop in the reverse order: first no more requests, then no more jobs.
+        let hooks = HookRunner(
+            configuration.hooks, hub: control.hub, socket: configuration.socket,
+            scratch: configuration.control.stateDirectory, logger: logger)
+        // They stop in the reverse order: first no more requests, then no more jobs, then what events had done.
         group = ServiceGroup(
             services: [
+                hooks,
                 ControlPlaneService(control: control, manager: manager, logger: logger),
                 DescriptorServer(
                     socket: descriptorSocket, rules: rules, transfers: transfers, logger: logger), server,
+                ReloadService(
+                    source: source, initial: configuration, control: control, hooks: hooks, level: level,
+                    manager: manager, logger: logger),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
