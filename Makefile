@@ -64,7 +64,7 @@ format: ## rewrite the Swift sources in the project's format
 lint: ## check format, imports, licence lines, example data and units
 	@scripts/lint $(SWIFTS)
 
-install: ## install programs and units below $(DESTDIR)$(PREFIX); after `make build`, with the same STATIC
+install: ## install programs, units and manual pages below $(DESTDIR)$(PREFIX); after `make build`, with the same STATIC
 	@scripts/install "$(BIN)" "$(DESTDIR)" "$(PREFIX)"
 
 uninstall: ## remove what `make install` installed; data and configuration stay

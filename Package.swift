@@ -31,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", "6.2.0"..<"7.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -91,7 +92,10 @@ let package = Package(
             name: "TestSupport", dependencies: ["Protocol", "CLinux"], path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(
-            name: "ProtocolTests", dependencies: ["Protocol", "TestSupport"],
+            name: "ProtocolTests",
+            dependencies: [
+                "Protocol", "TestSupport", .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport", crypto, system],

@@ -14,13 +14,18 @@ struct Daemon {
     /// Takes the state directory and the sockets. Nothing is served before ``run()``.
     ///
     /// - Throws: ``StartupError`` or ``ListeningSocket/Fault``.
-    init(_ configuration: DaemonConfiguration, environment: [String: String]) throws {
+    /// - Parameter source: Where the configuration came from, for reloads.
+    init(_ configuration: DaemonConfiguration, source: ConfigurationSource) throws {
+        let environment = source.environment
+        let level = LogLevel(configuration.logLevel)
         let logger = Logger(label: "unlearnd") { _ in
-            StandardErrorLog(level: configuration.logLevel, environment: environment)
+            StandardErrorLog(level: level, environment: environment)
         }
         self.logger = logger
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
+        // Until reloads are served, there is nothing to reload.
+        signal(SIGHUP, SIG_IGN)
         let open = DescriptorLimit.raise()
         // What remains is for connections, the database and the object store.
         var transferLimits = TransferTable.Limits()
@@ -31,6 +36,7 @@ struct Daemon {
             configuration: configuration.control, transfers: transfers, logger: logger)
         let blobs = try BlobSpool(directory: configuration.control.stateDirectory + "/uploads")
         let rules = try RoleRules.current(environment: environment, grants: configuration.roles)
+        let roles = LiveRoles(rules)
         let users = rules.isService ? rules.operatorGroup : nil
         let socket = try ListeningSocket(
             path: configuration.socket, type: SOCK_STREAM, group: users, isPublic: rules.isService)
@@ -51,7 +57,7 @@ struct Daemon {
         router.addSystemHandlers(control, identity)
         let manager = ServiceManager(environment: environment)
         let server = SocketServer(
-            socket: socket, rules: rules,
+            socket: socket, rules: roles,
             environment: ConnectionHandler.Environment(
                 router: router, control: control, identity: identity,
                 registry: ConnectionRegistry(limits: limits),
@@ -60,12 +66,20 @@ struct Daemon {
             logger.notice("unlearnd \(Software.version) listens on \(configuration.socket)")
             manager.ready("listening on \(configuration.socket)")
         }
-        // They stop in the reverse order: first no more requests, then no more jobs.
+        let hooks = HookRunner(
+            configuration.hooks, hub: control.hub, socket: configuration.socket,
+            scratch: configuration.control.stateDirectory, logger: logger)
+        // They stop in the reverse order: first no more requests, then no more jobs, then what events had done.
         group = ServiceGroup(
             services: [
+                hooks,
                 ControlPlaneService(control: control, manager: manager, logger: logger),
                 DescriptorServer(
-                    socket: descriptorSocket, rules: rules, transfers: transfers, logger: logger), server,
+                    socket: descriptorSocket, rules: roles, transfers: transfers, logger: logger), server,
+                ReloadService(
+                    source: source, initial: configuration, control: control, hooks: hooks, roles: roles,
+                    level: level,
+                    manager: manager, logger: logger),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))

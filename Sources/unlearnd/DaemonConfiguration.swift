@@ -39,10 +39,12 @@ struct DaemonConfiguration: Sendable {
     }
 
     let socket: String
-    let logLevel: Logger.Level
-    let control: ControlConfiguration
+    var logLevel: Logger.Level
+    var control: ControlConfiguration
     /// The roles of users and groups.
-    let roles: RoleGrants
+    var roles: RoleGrants
+    /// What is done when something happens.
+    var hooks: [Hook]
 
     /// Where descriptors are passed: beside the control socket, `unlearnd.fd.sock` for `unlearnd.sock`.
     let descriptorSocket: String
@@ -54,7 +56,7 @@ struct DaemonConfiguration: Sendable {
     /// - Throws: ``Fault``.
     static func load(
         flags: [Key: String], file: String?, environment: [String: String], isRoot: Bool = geteuid() == 0
-    ) async throws -> DaemonConfiguration {
+    ) throws -> DaemonConfiguration {
         let named = file ?? environment["UNLEARND_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         let standard = StandardPaths(environment: environment, isRoot: isRoot)
         let path = named ?? standard.configuration
@@ -66,23 +68,22 @@ struct DaemonConfiguration: Sendable {
             EnvironmentVariablesProvider(environmentVariables: environment.filter { !$0.value.isEmpty })
                 .prefixKeys(with: "unlearnd"),
         ]
+        var hooks: [Hook] = []
         if named != nil || access(path, F_OK) == 0 {
-            // A file of comments alone, as the package installs it, is no YAML mapping and sets nothing.
-            if try checkKeys(of: path) > 0 {
-                do {
-                    providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
-                } catch {
-                    throw Fault(
-                        message: "the configuration \(path) cannot be read: \(error)",
-                        hint: "correct the file")
-                }
-            }
+            let file = try ConfigurationFile(path)
+            providers.append(
+                InMemoryProvider(
+                    values: file.values.reduce(into: [:]) {
+                        $0[AbsoluteConfigKey([$1.key.rawValue])] = ConfigValue(
+                            .string($1.value), isSecret: false)
+                    }))
+            hooks = file.hooks
         }
-        return try DaemonConfiguration(
-            Reader(reader: ConfigReader(providers: providers)), standard, file: path)
+        return try DaemonConfiguration(Reader(reader: ConfigReader(providers: providers)), standard, hooks)
     }
 
-    private init(_ reader: Reader, _ standard: StandardPaths, file: String) throws {
+    private init(_ reader: Reader, _ standard: StandardPaths, _ hooks: [Hook]) throws {
+        self.hooks = hooks
         let state = try reader.path(.stateDirectory) ?? standard.stateDirectory
         // A socket that falls back to the state directory follows it.
         let fallsBack = standard.socket.hasPrefix(standard.stateDirectory + "/")
@@ -121,37 +122,6 @@ struct DaemonConfiguration: Sendable {
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
             backupTargets: try reader.backupTargets(besides: state))
-    }
-
-    /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.
-    /// - Returns: How many keys there are.
-    private static func checkKeys(of path: String) throws -> Int {
-        guard let text = SmallFile.read(path, limit: 1 << 20) else {
-            let reason = String(cString: strerror(errno))
-            throw Fault(
-                message: "the configuration \(path) cannot be read: \(reason)", hint: "check --config")
-        }
-        let known = Key.allCases.map(\.rawValue)
-        var count = 0
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            guard let first = line.drop(while: \.isWhitespace).first, first != "#", !line.hasPrefix("---")
-            else { continue }
-            guard first == line.first, first != "-", let colon = line.firstIndex(of: ":") else {
-                throw Fault(
-                    message: "\(path), line \(number + 1): is not of the form \"key: value\"",
-                    hint: "every key of this file has one plain value")
-            }
-            let key = line[..<colon].filter { $0 != "\"" && $0 != " " }
-            guard !known.contains(key) else {
-                count += 1
-                continue
-            }
-            let near = ClosestName.suggest(for: key, among: known)
-            throw Fault(
-                message: "\(path), line \(number + 1): \"\(key)\" is not a known key",
-                hint: near.map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))")
-        }
-        return count
     }
 }
 

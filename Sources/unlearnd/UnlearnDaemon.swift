@@ -23,7 +23,8 @@ extension UnlearnDaemon {
     /// `unlearnd run`
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Serve until SIGTERM or SIGINT (the default).")
+            abstract: "Serve until SIGTERM or SIGINT (the default).",
+            discussion: "SIGHUP makes it read its configuration anew.")
 
         @Option(help: ArgumentHelp("Where everything is kept.", valueName: "directory"))
         var stateDirectory: String?
@@ -42,9 +43,9 @@ extension UnlearnDaemon {
                 let flags: [DaemonConfiguration.Key: String?] = [
                     .stateDirectory: stateDirectory, .socket: socket, .logLevel: logLevel,
                 ]
-                let configuration = try await DaemonConfiguration.load(
+                let source = ConfigurationSource(
                     flags: flags.compactMapValues(\.self), file: config, environment: environment)
-                daemon = try Daemon(configuration, environment: environment)
+                daemon = try Daemon(try source.load(), source: source)
             } catch {
                 ServiceManager(environment: environment).status("\(error)")
                 StandardErrorLog.say("unlearnd: \(error)")

@@ -48,7 +48,7 @@ struct DaemonStartTests {
         #expect(try configured("# fine\nthreads: many\n").contains("threads"))
         #expect(try configured("memory_limit: 8 quarts\n").contains("memory_limit"))
         #expect(try configured("log_level: loud\n").contains("log_level"))
-        #expect(try configured("parallel:\n  deep: 3\n").contains("line 2"))
+        #expect(try configured("# fine\nparallel:\n  deep: 3\n").contains("line 2: parallel is"))
         #expect(try configured("- a\n").contains("line 1"))
         #expect(try configured("admin_users: a,,b\n").contains("admin_users"))
         #expect(try configured("viewer_users: nobody-of-this-name\n").contains("viewer_users"))

@@ -20,6 +20,17 @@ enum BenchmarkPreset: String, CaseIterable, ExpressibleByArgument {
         var metrics: Set<EvaluationMetric> = []
         var maxLength: Int?
         var truncate: Bool?
+
+        /// Sends what the daemon does not have yet, and names the sets in a specification.
+        func store(in spec: inout JobSpec, _ session: Session) throws(ClientError) {
+            if let forget { spec.forget = try forget.store(session) }
+            if let retain { spec.retain = try retain.store(session) }
+            if let holdout { spec.holdout = try holdout.store(session) }
+            guard !utility.isEmpty else { return }
+            var stored: [UtilitySet] = []
+            for extra in utility { stored.append(extra.stored(as: try extra.data.store(session))) }
+            spec.utility = stored
+        }
     }
 
     /// A further set that is only measured on.

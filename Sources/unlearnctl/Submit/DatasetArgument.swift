@@ -54,16 +54,23 @@ enum DatasetArgument {
         return try? DatasetParser.parse(bytes, name: name)
     }
 
+    /// The dataset's id.
+    var digest: Digest {
+        switch self {
+        case .stored(let digest): return digest
+        case .file(let bytes, _):
+            guard let digest = Digest(bytes: Array(SHA256.hash(data: bytes))) else {
+                preconditionFailure("SHA-256 has 32 bytes")
+            }
+            return digest
+        }
+    }
+
     /// Sends what the daemon does not have yet.
     /// - Returns: The dataset's id.
     func store(_ session: Session) throws(ClientError) -> Digest {
-        guard case .file(let bytes, let name) = self else {
-            if case .stored(let digest) = self { return digest }
-            throw ClientError(.internalError, "a dataset has no content")
-        }
-        guard let digest = Digest(bytes: Array(SHA256.hash(data: bytes))) else {
-            throw ClientError(.internalError, "SHA-256 did not give 32 bytes")
-        }
+        let digest = digest
+        guard case .file(let bytes, let name) = self else { return digest }
         // Another client of the same user may be sending the same text: whoever finds the upload moved on or
         // gone asks anew where it stands. Somebody's bytes have arrived each time, so this ends.
         var patience = 200

@@ -123,7 +123,9 @@ struct SubmitOptions: ParsableArguments {
     var note: String?
 
     @Option(
-        help: ArgumentHelp("Take the job from a JSON file; options given beside it win.", valueName: "file"))
+        help: ArgumentHelp(
+            "Take the job from a YAML or JSON file, or - for standard input; options given beside it win.",
+            valueName: "file"))
     var spec: String?
 
     @Flag(

@@ -42,7 +42,8 @@ enum ArgumentOrder {
                 hint: "there are: \(choices.joined(separator: ", ")); \(named) --help explains them")
         }
         // A command that only groups others has no options of its own.
-        return verbs + (choices.isEmpty ? moved : []) + rest
+        let takesOptions = choices.isEmpty || command.configuration.defaultSubcommand != nil
+        return verbs + (takesOptions ? moved : []) + rest
     }
 
     private static func subcommand(_ word: String, of command: any ParsableCommand.Type) -> (

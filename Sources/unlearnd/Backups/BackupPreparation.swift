@@ -7,7 +7,7 @@ import Protocol
 
 /// The daemon's part of jobs that copy the store: the directory, and the copy of the database, which no worker opens.
 struct BackupPreparation: Sendable {
-    let targets: BackupTargets
+    var targets: BackupTargets
     let stateDirectory: String
     let database: StateDatabase
 

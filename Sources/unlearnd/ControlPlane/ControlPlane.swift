@@ -3,13 +3,15 @@
 import Checkpoints
 import Logging
 import Protocol
+import Synchronization
 
 /// Everything the daemon decides: jobs, versions, heads, datasets, events and the audit log. The server calls it;
 /// it knows nothing of sockets.
 ///
 /// Every method may be called from anywhere at any time. A change that was answered is durable.
 package final class ControlPlane: Sendable {
-    let configuration: ControlConfiguration
+    /// What may change while the daemon runs, always as a whole.
+    private let settings: Mutex<(configuration: ControlConfiguration, budget: MemoryBudget)>
     let transfers: any TransferSource
     let directory: StateDirectory
     let database: StateDatabase
@@ -17,7 +19,6 @@ package final class ControlPlane: Sendable {
     let store: ObjectStore
     let shapes: ModelShapes
     let scheduler: Scheduler
-    let budget: MemoryBudget
     let predictor: MemoryPredictor?
     let checkpoints: TrainingCheckpointFiles
     let uploads = OpenUploads()
@@ -34,7 +35,8 @@ package final class ControlPlane: Sendable {
     package init(
         configuration: ControlConfiguration, transfers: any TransferSource, logger: Logger
     ) throws(StartupError) {
-        self.configuration = configuration
+        let budget = MemoryBudget(configured: configuration.memoryLimit)
+        settings = Mutex((configuration, budget))
         self.transfers = transfers
         self.logger = logger
         directory = try StateDirectory(path: configuration.stateDirectory)
@@ -79,7 +81,6 @@ package final class ControlPlane: Sendable {
         sharedRows = SharedRows(store: store)
         reserve = SpaceReserve(directory.path)
         reserve.take()
-        budget = MemoryBudget(configured: configuration.memoryLimit)
         let executable = WorkerExecutable.find(configured: configuration.workerPath)
         if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
         predictor = executable.map {
@@ -143,6 +144,27 @@ package final class ControlPlane: Sendable {
                 logger.warning("the write-ahead log was not emptied: \(error)")
             }
         }.value
+    }
+
+    /// What the operator decides, as it is now.
+    var configuration: ControlConfiguration { settings.withLock { $0.configuration } }
+    /// The memory that jobs may use, as it is now.
+    var budget: MemoryBudget { settings.withLock { $0.budget } }
+
+    /// Takes another configuration while jobs run. State directory and worker stay what they were.
+    ///
+    /// - Parameter keys: What changed, from and to, for the audit log.
+    /// - Throws: What the database says; nothing has changed then.
+    func apply(_ configuration: ControlConfiguration, changed keys: JSONObject) async throws {
+        var configuration = configuration
+        configuration.stateDirectory = self.configuration.stateDirectory
+        configuration.workerPath = self.configuration.workerPath
+        if !keys.isEmpty {
+            try await database.change { try $0.audit("configuration.reload", actor: -1, .object(keys)) }
+        }
+        let budget = MemoryBudget(configured: configuration.memoryLimit)
+        settings.withLock { [configuration] in $0 = (configuration, budget) }
+        await scheduler.reconfigure(configuration, memoryLimit: budget.limit)
     }
 
     /// Threads of each worker.

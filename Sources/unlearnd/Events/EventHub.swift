@@ -10,6 +10,7 @@ package final class EventHub: Sendable {
         var serial = 0
         var subscribers: [Int: EventQueue] = [:]
         var progress: [JobID: JobProgress] = [:]
+        var isClosed = false
     }
     private let state = Mutex(State())
 
@@ -56,9 +57,13 @@ package final class EventHub: Sendable {
         }
     }
 
+    /// Whether no more events will come.
+    var isClosed: Bool { state.withLock(\.isClosed) }
+
     /// Ends every subscription after what is queued.
     package func close() {
         let all = state.withLock { state in
+            state.isClosed = true
             defer { state.subscribers = [:] }
             return Array(state.subscribers.values)
         }

@@ -8,12 +8,12 @@ import Protocol
 /// Starts jobs when something has changed, and keeps hold of those that run. It never polls: the only timer is
 /// the one of the next delayed job.
 actor Scheduler {
-    private let planner: ClaimPlanner
+    private var planner: ClaimPlanner
     private let database: StateDatabase
     private let hub: EventHub
     private let store: ObjectStore
-    private let launcher: WorkerLauncher?
-    private let grace: Double
+    private var launcher: WorkerLauncher?
+    private var grace: Double
     private let checkpoints: TrainingCheckpointFiles
     private let backups: BackupPreparation
     private let logger: Logger
@@ -49,6 +49,16 @@ actor Scheduler {
     /// Lets jobs start.
     func start() {
         isStarted = true
+        wake()
+    }
+
+    /// Takes other limits; what runs already goes on as it began.
+    func reconfigure(_ configuration: ControlConfiguration, memoryLimit: Int64) {
+        planner.parallel = configuration.parallel
+        planner.threads = configuration.threads
+        planner.memoryLimit = memoryLimit
+        grace = configuration.grace
+        launcher?.grace = configuration.grace
         wake()
     }
 

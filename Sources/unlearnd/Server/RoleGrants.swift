@@ -30,6 +30,9 @@ package struct RoleGrants: Sendable {
     /// The keys that give them.
     package var keys: [String] { (users + groups).map(\.key) }
 
+    /// The names behind a key; none where it gives no role.
+    func names(of key: String) -> [String] { (users + groups).first { $0.key == key }?.names ?? [] }
+
     /// The users' roles by number.
     /// - Throws: ``DaemonConfiguration/Fault``.
     package func users(by number: (String) -> UInt32?) throws -> [UInt32: Role] {

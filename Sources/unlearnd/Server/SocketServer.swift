@@ -9,7 +9,7 @@ import ServiceLifecycle
 /// Serves the control socket.
 struct SocketServer: Service {
     var socket: ListeningSocket
-    var rules: RoleRules
+    var rules: LiveRoles
     var environment: ConnectionHandler.Environment
     /// Called once clients are accepted.
     var onReady: @Sendable () -> Void
@@ -29,7 +29,7 @@ struct SocketServer: Service {
                         (descriptor: NIOBSDSocket.Handle) in PeerCredentials(of: descriptor)
                     }
                     let found = credentials.flatMap(\.self)
-                    guard let peer = found?.peer(by: rules) else {
+                    guard let peer = found?.peer(by: rules.current) else {
                         try channel.pipeline.syncOperations.addHandler(RefusalHandler(uid: found?.uid))
                         return
                     }

@@ -12,6 +12,13 @@ struct ServiceManager: Sendable {
 
     /// The daemon serves requests.
     func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
+    /// The daemon reads its configuration anew; ``ready(_:)`` follows. The manager must be able to tell this reload from
+    /// one that it asked for later (`Type=notify-reload`), so the time goes with it.
+    func reloading() {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)")
+    }
     /// The daemon is about to end.
     func stopping() { send("STOPPING=1\nSTATUS=stopping") }
     /// Something for `systemctl status`.

@@ -7,13 +7,18 @@ import Protocol
 /// Writes the log to standard error, one line a message: for the journal with its level as `<N>`, else with
 /// time and level in words.
 struct StandardErrorLog: LogHandler {
-    var logLevel: Logger.Level
+    var logLevel: Logger.Level {
+        get { own ?? level.current }
+        set { own = newValue }
+    }
     var metadata: Logger.Metadata = [:]
     private let toJournal: Bool
+    private let level: LogLevel
+    private var own: Logger.Level?
 
     /// A handler that knows by `JOURNAL_STREAM` whether the journal reads standard error.
-    init(level: Logger.Level, environment: [String: String]) {
-        logLevel = level
+    init(level: LogLevel, environment: [String: String]) {
+        self.level = level
         var status = stat()
         toJournal =
             fstat(STDERR_FILENO, &status) == 0

@@ -15,7 +15,7 @@ final class DescriptorServer: Service {
     private static let longestPacket = 4096
 
     private let socket: ListeningSocket
-    private let rules: RoleRules
+    private let rules: LiveRoles
     private let transfers: TransferTable
     private let logger: Logger
     /// Written to when the thread has to end.
@@ -29,7 +29,7 @@ final class DescriptorServer: Service {
         var answer: [UInt8]?
     }
 
-    init(socket: ListeningSocket, rules: RoleRules, transfers: TransferTable, logger: Logger) {
+    init(socket: ListeningSocket, rules: LiveRoles, transfers: TransferTable, logger: Logger) {
         self.socket = socket
         self.rules = rules
         self.transfers = transfers
@@ -90,7 +90,7 @@ final class DescriptorServer: Service {
             if descriptor == -EMFILE || descriptor == -ENFILE { usleep(50_000) }
             return nil
         }
-        guard let credentials = PeerCredentials(of: descriptor), let peer = credentials.peer(by: rules),
+        guard let credentials = PeerCredentials(of: descriptor), let peer = credentials.peer(by: rules.current),
             peer.role >= Method.transferOpen.role
         else {
             close(descriptor)

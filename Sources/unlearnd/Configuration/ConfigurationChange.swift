@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Protocol
+
+/// One key whose value differs between two configurations.
+struct ConfigurationChange: Sendable {
+    var key: String
+    /// The values for people; `nil` where they are nobody's business, as a hook's arguments are.
+    var values: (from: String, to: String)?
+    /// Whether it takes effect only with another start.
+    var needsRestart = false
+
+    /// `key: old -> new`.
+    var text: String { values.map { "\(key): \($0.from) -> \($0.to)" } ?? "\(key): changed" }
+
+    /// What differs, in the order of the keys.
+    static func between(_ old: DaemonConfiguration, _ new: DaemonConfiguration) -> [ConfigurationChange] {
+        var changes: [ConfigurationChange] = []
+        for key in DaemonConfiguration.Key.allCases {
+            let (from, to) = (old.shown(key), new.shown(key))
+            if from != to {
+                changes.append(.init(key: key.rawValue, values: (from, to), needsRestart: key.needsRestart))
+            }
+        }
+        if old.hooks != new.hooks { changes.append(.init(key: "hooks")) }
+        return changes
+    }
+}
+
+extension DaemonConfiguration.Key {
+    /// Whether the daemon is built around the value.
+    var needsRestart: Bool {
+        switch self {
+        case .stateDirectory, .socket, .worker: true
+        case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
+            .candidateDays,
+            .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
+            .viewerGroups, .backupTargets:
+            false
+        }
+    }
+}
+
+extension DaemonConfiguration {
+    /// This configuration with what another one can change while the daemon runs.
+    func reloaded(with new: DaemonConfiguration) -> DaemonConfiguration {
+        var result = self
+        result.logLevel = new.logLevel
+        result.hooks = new.hooks
+        result.roles = new.roles
+        result.control = new.control
+        result.control.stateDirectory = control.stateDirectory
+        result.control.workerPath = control.workerPath
+        return result
+    }
+
+    /// The value of a key for people.
+    func shown(_ key: Key) -> String {
+        switch key {
+        case .stateDirectory: control.stateDirectory
+        case .socket: socket
+        case .parallel: "\(control.parallel)"
+        case .threads: "\(control.threads)"
+        case .memoryLimit: control.memoryLimit.map { "\($0)" } ?? "80 % of the memory"
+        case .worker: control.workerPath ?? "found beside the daemon"
+        case .logLevel: logLevel.rawValue
+        case .cancelGraceSeconds: "\(control.grace)"
+        case .candidateDepth: "\(control.candidates.depth)"
+        case .candidateDays: "\(control.candidates.days)"
+        case .reviewLeaseDays: "\(control.reviewLeaseDays)"
+        case .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers, .viewerGroups:
+            roles.names(of: key.rawValue).joined(separator: ", ")
+        case .backupTargets:
+            control.backupTargets.directories.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                .joined(separator: ", ")
+        }
+    }
+}
