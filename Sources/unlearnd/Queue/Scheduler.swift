@@ -15,7 +15,7 @@ actor Scheduler {
     private var launcher: WorkerLauncher?
     private var grace: Double
     private let checkpoints: TrainingCheckpointFiles
-    private let backups: BackupPreparation
+    private var backups: BackupPreparation
     private let logger: Logger
     /// Files of jobs that wait or run.
     nonisolated let descriptors = DescriptorTable()
@@ -58,6 +58,7 @@ actor Scheduler {
         planner.threads = configuration.threads
         planner.memoryLimit = memoryLimit
         grace = configuration.grace
+        backups.targets = configuration.backupTargets
         launcher?.grace = configuration.grace
         wake()
     }
