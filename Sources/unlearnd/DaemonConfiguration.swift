@@ -22,6 +22,7 @@ struct DaemonConfiguration: Sendable {
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
         case reviewLeaseDays = "review_lease_days"
+        case publishTargets = "publish_targets"
     }
 
     /// Why a configuration cannot be used.
@@ -57,9 +58,12 @@ struct DaemonConfiguration: Sendable {
             EnvironmentVariablesProvider(environmentVariables: environment.filter { !$0.value.isEmpty })
                 .prefixKeys(with: "unlearnd"),
         ]
+        var targets: [String: Set<String>] = [:]
         if named != nil || access(path, F_OK) == 0 {
             // A file of comments alone, as the package installs it, is no YAML mapping and sets nothing.
-            if try checkKeys(of: path) > 0 {
+            let keys = try checkKeys(of: path)
+            targets = keys.targets
+            if keys.count > 0 {
                 do {
                     providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
                 } catch {
@@ -70,10 +74,12 @@ struct DaemonConfiguration: Sendable {
             }
         }
         return try DaemonConfiguration(
-            Reader(reader: ConfigReader(providers: providers)), standard, file: path)
+            Reader(reader: ConfigReader(providers: providers)), standard, file: path, targets: targets)
     }
 
-    private init(_ reader: Reader, _ standard: StandardPaths, file: String) throws {
+    private init(
+        _ reader: Reader, _ standard: StandardPaths, file: String, targets: [String: Set<String>]
+    ) throws {
         let state = try reader.path(.stateDirectory) ?? standard.stateDirectory
         // A socket that falls back to the state directory follows it.
         let fallsBack = standard.socket.hasPrefix(standard.stateDirectory + "/")
@@ -92,7 +98,7 @@ struct DaemonConfiguration: Sendable {
                 hint: "use one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         self.logLevel = logLevel
-        control = ControlConfiguration(
+        var control = ControlConfiguration(
             stateDirectory: state, workerPath: try reader.path(.worker),
             parallel: try reader.whole(.parallel, 1...256) ?? 2,
             threads: try reader.whole(.threads, 1...1024)
@@ -103,11 +109,29 @@ struct DaemonConfiguration: Sendable {
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays)
+        for (name, members) in targets {
+            control.publishTargets[name] = try reader.target(name, members)
+        }
+        try Self.checkDirectories(control.publishTargets)
+        self.control = control
+    }
+
+    /// Two targets must not write to one directory, nor one into the state directory.
+    private static func checkDirectories(_ targets: [String: PublishTarget]) throws {
+        var seen: [String: String] = [:]
+        for target in targets.values.sorted(by: { $0.name < $1.name }) {
+            let path = FilePath(target.directory).lexicallyNormalized().string
+            if let other = seen.updateValue(target.name, forKey: path) {
+                throw Fault(
+                    message: "publish_targets: \(other) and \(target.name) have one directory, \(path)",
+                    hint: "give each a directory of its own")
+            }
+        }
     }
 
     /// Refuses keys that mean nothing: a misspelled limit must not be a missing one.
-    /// - Returns: How many keys there are.
-    private static func checkKeys(of path: String) throws -> Int {
+    /// - Returns: How many keys there are, and the publish targets with their members.
+    private static func checkKeys(of path: String) throws -> (count: Int, targets: [String: Set<String>]) {
         guard let text = SmallFile.read(path, limit: 1 << 20) else {
             let reason = String(cString: strerror(errno))
             throw Fault(
@@ -115,15 +139,26 @@ struct DaemonConfiguration: Sendable {
         }
         let known = Key.allCases.map(\.rawValue)
         var count = 0
+        var targets = PublishTargetNames()
+        var isInTargets = false
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             guard let first = line.drop(while: \.isWhitespace).first, first != "#", !line.hasPrefix("---")
             else { continue }
+            if isInTargets, first != line.first {
+                if let fault = targets.read(line) {
+                    throw Fault(
+                        message: "\(path), line \(number + 1): \(fault)",
+                        hint: "a target has a name, and under it directory and, if wanted, hook")
+                }
+                continue
+            }
             guard first == line.first, first != "-", let colon = line.firstIndex(of: ":") else {
                 throw Fault(
                     message: "\(path), line \(number + 1): is not of the form \"key: value\"",
                     hint: "every key of this file has one plain value")
             }
             let key = line[..<colon].filter { $0 != "\"" && $0 != " " }
+            isInTargets = key == Key.publishTargets.rawValue
             guard !known.contains(key) else {
                 count += 1
                 continue
@@ -133,7 +168,7 @@ struct DaemonConfiguration: Sendable {
                 message: "\(path), line \(number + 1): \"\(key)\" is not a known key",
                 hint: near.map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))")
         }
-        return count
+        return (count, targets.found)
     }
 }
 
@@ -153,6 +188,42 @@ extension DaemonConfiguration {
             guard let directory = getcwd(nil, 0) else { return text }
             defer { free(directory) }
             return FilePath(String(cString: directory)).pushing(FilePath(text)).lexicallyNormalized().string
+        }
+
+        /// A publish target.
+        /// - Parameter members: What the file says of it.
+        func target(_ name: String, _ members: Set<String>) throws -> PublishTarget {
+            let place = "\(Key.publishTargets.rawValue), \(name)"
+            func key(_ member: String) -> ConfigKey {
+                ConfigKey([Key.publishTargets.rawValue, name, member])
+            }
+            guard let directory = reader.string(forKey: key("directory")), directory.hasPrefix("/"),
+                directory != "/", !directory.contains("\0")
+            else {
+                throw Fault(
+                    message: "\(place): needs the absolute path of a directory",
+                    hint: "write directory: /srv/…")
+            }
+            var target = PublishTarget(name: name, directory: directory)
+            guard members.contains("hook") else { return target }
+            guard let words = reader.stringArray(forKey: key("hook")), let program = words.first,
+                program.hasPrefix("/"), !words.contains(where: { $0.contains("\0") })
+            else {
+                throw Fault(
+                    message:
+                        "\(place): hook is no list of words that begins with the absolute path of a program",
+                    hint: "write hook: [/usr/local/bin/reload, --quiet]")
+            }
+            let hook = HookCommand(executable: program, arguments: Array(words.dropFirst()))
+            if let fault = hook.fault {
+                throw Fault(
+                    message: "\(place): the hook must not be run: \(fault)",
+                    hint:
+                        "let root or the daemon's user own the program and what is above it, and nobody else write there"
+                )
+            }
+            target.hook = hook
+            return target
         }
 
         func whole(_ key: Key, _ range: ClosedRange<Int>) throws -> Int? {

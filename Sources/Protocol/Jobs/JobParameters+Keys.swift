@@ -18,6 +18,7 @@ extension JobParameters {
         case dualWarmUpEpochs = "dual_warm_up_epochs"
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
         case schedule, betas, epsilon, accumulate, adapter
+        case target, reason
         case learningRate = "learning_rate"
         case warmupSteps = "warmup_steps"
         case weightDecay = "weight_decay"

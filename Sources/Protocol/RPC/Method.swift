@@ -70,6 +70,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelTag = "model.tag"
     /// ``PurgeVersionParams`` → ``PurgeResult``
     case modelPurge = "model.purge"
+    /// ``PublishParams`` → ``PublishResult``
+    case modelPublish = "model.publish"
+    /// ``PublishParams`` → ``UnpublishResult``
+    case modelUnpublish = "model.unpublish"
     /// ``PurgeDatasetParams`` → ``PurgeResult``
     case datasetPurge = "dataset.purge"
     /// ``PurgeJobParams`` → ``PurgeResult``
@@ -108,6 +112,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .queuePause, .queueResume:
             .operator_
         case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge: .admin
+        case .modelPublish, .modelUnpublish: .admin
         }
     }
 

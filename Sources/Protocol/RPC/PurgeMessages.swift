@@ -121,6 +121,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     package var checkpoints: [JobID]
     /// What is outside our control.
     package var exports: [ExportedVersion]
+    /// Copies in publish targets, which go; absent in purges of before there were any.
+    package var publications: [PublishedCopy]?
     /// What is in the way; a purge with obstacles is refused as a whole.
     package var obstacles: [PurgeObstacle]
     package var erasure: String
@@ -137,7 +139,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     package init(
         purge: Int? = nil, dryRun: Bool, job: JobID? = nil, versions: [PurgedVersion] = [],
         datasets: [PurgedDataset] = [], jobs: [JobID] = [], checkpoints: [JobID] = [],
-        exports: [ExportedVersion] = [], obstacles: [PurgeObstacle] = []
+        exports: [ExportedVersion] = [], publications: [PublishedCopy]? = nil,
+        obstacles: [PurgeObstacle] = []
     ) {
         self.purge = purge
         self.dryRun = dryRun
@@ -147,12 +150,14 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         self.jobs = jobs
         self.checkpoints = checkpoints
         self.exports = exports
+        self.publications = publications
         self.obstacles = obstacles
         erasure = Self.logicalDeletion
     }
 
     enum CodingKeys: String, CodingKey {
-        case purge, job, versions, datasets, jobs, checkpoints, exports, obstacles, erasure, objects, bytes,
+        case purge, job, versions, datasets, jobs, checkpoints, exports, publications, obstacles, erasure,
+            objects, bytes,
             pending, finished
         case dryRun = "dry_run"
     }
@@ -167,6 +172,7 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         try container.encode(jobs, forKey: .jobs)
         try container.encode(checkpoints, forKey: .checkpoints)
         try container.encode(exports, forKey: .exports)
+        try container.encode(publications ?? [], forKey: .publications)
         try container.encode(obstacles, forKey: .obstacles)
         try container.encode(erasure, forKey: .erasure)
         try container.encode(objects, forKey: .objects)

@@ -22,6 +22,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var candidates: CandidateRules
     /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
     package var reviewLeaseDays: Int
+    /// Directories that show heads to serving engines, by name.
+    package var publishTargets: [String: PublishTarget] = [:]
 
     /// A configuration.
     package init(

@@ -23,6 +23,7 @@ package final class ControlPlane: Sendable {
     let uploads = OpenUploads()
     let sharedRows: SharedRows
     let reserve: SpaceReserve
+    let publisher: Publisher
     let logger: Logger
 
     /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
@@ -76,6 +77,9 @@ package final class ControlPlane: Sendable {
         }
         shapes = ModelShapes(store: store)
         sharedRows = SharedRows(store: store)
+        publisher = Publisher(
+            targets: configuration.publishTargets, store: try StoreName.read(directory.path), objects: store,
+            database: database, sharedRows: sharedRows)
         reserve = SpaceReserve(directory.path)
         reserve.take()
         budget = MemoryBudget(configured: configuration.memoryLimit)
@@ -95,7 +99,7 @@ package final class ControlPlane: Sendable {
                 WorkerLauncher(
                     executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
             },
-            grace: configuration.grace, checkpoints: checkpoints, logger: logger)
+            grace: configuration.grace, checkpoints: checkpoints, publisher: publisher, logger: logger)
         if !recovered.isEmpty {
             logger.notice(
                 "recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))"
@@ -107,6 +111,7 @@ package final class ControlPlane: Sendable {
     /// jobs works.
     package func start() async {
         await finishPurges()
+        await repairPublications()
         await scheduler.start()
     }
 

@@ -15,6 +15,7 @@ actor Scheduler {
     private let launcher: WorkerLauncher?
     private let grace: Double
     private let checkpoints: TrainingCheckpointFiles
+    private let publisher: Publisher
     private let logger: Logger
     /// Files of jobs that wait or run.
     nonisolated let descriptors = DescriptorTable()
@@ -32,7 +33,7 @@ actor Scheduler {
     init(
         planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
         launcher: WorkerLauncher?,
-        grace: Double, checkpoints: TrainingCheckpointFiles, logger: Logger
+        grace: Double, checkpoints: TrainingCheckpointFiles, publisher: Publisher, logger: Logger
     ) {
         self.planner = planner
         self.database = database
@@ -41,6 +42,7 @@ actor Scheduler {
         self.launcher = launcher
         self.grace = grace
         self.checkpoints = checkpoints
+        self.publisher = publisher
         self.logger = logger
     }
 
@@ -83,7 +85,7 @@ actor Scheduler {
         logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
             claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
-            store: store,
+            store: store, publisher: publisher,
             logger: logger)
         let task = Task { [weak self] in
             await runner.run()
