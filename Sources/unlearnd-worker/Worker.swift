@@ -71,7 +71,7 @@ enum Worker {
     private static func perform(_ context: JobContext) throws -> WorkerResult {
         switch context.order.spec.kind {
         case .import: try ImportJob(context).run()
-        case .export: try ExportJob(context).run()
+        case .export, .publish: try ExportJob(context).run()
         case .create: try CreateJob(context).run()
         case .taskVector: try TaskVectorJob(context).run()
         case .ablate: try AblateJob(context).run()

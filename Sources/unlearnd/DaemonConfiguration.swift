@@ -69,6 +69,7 @@ struct DaemonConfiguration: Sendable {
                 .prefixKeys(with: "unlearnd"),
         ]
         var hooks: [Hook] = []
+        var targets: [String: PublishTarget] = [:]
         if named != nil || access(path, F_OK) == 0 {
             let file = try ConfigurationFile(path)
             providers.append(
@@ -78,8 +79,12 @@ struct DaemonConfiguration: Sendable {
                             .string($1.value), isSecret: false)
                     }))
             hooks = file.hooks
+            targets = file.publishTargets
         }
-        return try DaemonConfiguration(Reader(reader: ConfigReader(providers: providers)), standard, hooks)
+        var configuration = try DaemonConfiguration(
+            Reader(reader: ConfigReader(providers: providers)), standard, hooks)
+        configuration.control.publishTargets = targets
+        return configuration
     }
 
     private init(_ reader: Reader, _ standard: StandardPaths, _ hooks: [Hook]) throws {

@@ -67,6 +67,7 @@ struct StateDatabaseTests {
         try queue.writeWithoutTransaction { db in
             try db.execute(
                 sql: """
+                    DROP TABLE publication_copy; DROP TABLE publication;
                     DROP TABLE commitment; DROP TABLE tombstone; DROP TABLE purge;
                     ALTER TABLE version DROP COLUMN purged;
                     DROP TABLE hold; DROP TABLE tag; DROP TABLE evidence;

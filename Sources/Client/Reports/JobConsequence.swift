@@ -16,6 +16,7 @@ package enum JobConsequence {
             switch job.kind {
             case .evaluate: return "Nothing was changed: the version was measured."
             case .attack: return "Nothing was changed: a copy was attacked in memory."
+            case .publish: return published(job)
             default: return "Done."
             }
         }
@@ -42,5 +43,14 @@ package enum JobConsequence {
             return "\(model)@\(version) is kept; the head stays"
                 + (job.headReason.map { " (\(Text.safe($0)))" } ?? "")
         }
+    }
+
+    /// What a target shows now.
+    private static func published(_ job: Job) -> String {
+        let target = Text.safe(job.result?["target"]?.stringValue ?? "the target")
+        guard let version = job.result?["version"]?.stringValue,
+            let directory = job.result?["directory"]?.stringValue
+        else { return "The head has moved on: a later job switches \(target)." }
+        return "\(target) shows \(job.model?.text ?? "")@\(Text.safe(version)), in \(Text.safe(directory))"
     }
 }

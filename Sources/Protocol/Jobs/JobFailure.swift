@@ -10,6 +10,7 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
             case badInput = "bad-input"
             case noOp = "no-op"
             case sourceGone = "source-gone"
+            case target
             case workerDied = "worker-died"
         }
 
@@ -30,6 +31,8 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
         package static let integrity = Kind(.integrity)
         /// The descriptors of an import or export are gone.
         package static let sourceGone = Kind(.sourceGone)
+        /// A publish target is not as it must be.
+        package static let target = Kind(.target)
         /// The worker was killed or crashed.
         package static let workerDied = Kind(.workerDied)
         /// The job needs more memory than there can be.

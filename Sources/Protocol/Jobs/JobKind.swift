@@ -23,12 +23,14 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     // Jobs that copy between the store and a backup.
     case backup
     case restore
+    /// Puts a model's head where serving engines read it; made by the daemon, never submitted.
+    case publish
 
     /// Whether the job commits a new version of its model; such jobs run one at a time per model.
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore: false
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish: false
         default: editsVersion
         }
     }
@@ -73,4 +75,8 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
         default: false
         }
     }
+
+    /// Whether the job has the lane that neither long jobs nor a paused queue hold up: where somebody waits at a terminal,
+    /// and where serving engines wait for what a rollback has put right.
+    package var isPrompt: Bool { isInteractive || self == .publish }
 }

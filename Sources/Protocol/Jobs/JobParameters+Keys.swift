@@ -20,6 +20,7 @@ extension JobParameters {
         case target, full
         case dryRun = "dry_run"
         case schedule, betas, epsilon, accumulate, adapter
+        case target, reason
         case learningRate = "learning_rate"
         case warmupSteps = "warmup_steps"
         case weightDecay = "weight_decay"

@@ -78,16 +78,17 @@ extension JobParameters {
         case .attack: return evaluation.union(attackNames)
         case .import: return ["transfer", "skip_other_weights"]
         case .create: return ["transfer"]
-        case .export: return ["transfer", "adapter"]
+        case .export: return ["transfer", "adapter", "reason"]
         case .generate:
             return layout.union([
-                "prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "count",
+                "prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "count", "reason",
             ])
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
         case .verify: return ["quick"]
         case .backup: return ["target", "full"]
         case .restore: return ["target", "dry_run"]
+        case .publish: return ["target"]
         }
     }
 }

@@ -146,6 +146,14 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether weight files beside the safetensors are left out instead of refused (`import`).
     package var skipOtherWeights: Bool?
 
+    // publish
+    /// The publish target of the daemon's configuration (`publish`).
+    package var target: String?
+
+    // what reads a restricted version
+    /// Why a version that still knows what others were made to forget is read (`export`, `generate`).
+    package var reason: String?
+
     // generate, tokenize
     /// The text to continue (`generate`).
     package var prompt: String?

@@ -83,7 +83,7 @@ package struct EventType: OpenNames, Hashable, Sendable {
     /// The names that this version gives.
     package enum Known: String, CaseIterable {
         case submitted, state, snapshot, edit, epoch, checkpoint, evaluation, gate, version, head,
-            expired, purged, warning, queue, started, progress, log, lagged
+            expired, purged, published, warning, queue, started, progress, log, lagged
     }
 
     package var rawValue: String
@@ -113,6 +113,8 @@ package struct EventType: OpenNames, Hashable, Sendable {
     package static let expired = EventType(.expired)
     /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
     package static let purged = EventType(.purged)
+    /// A publish target shows another version, or, with `version` null, none: `target`, `version`, `digest`, `from`.
+    package static let published = EventType(.published)
     /// Something worth knowing.
     package static let warning = EventType(.warning)
     /// The queue was paused or resumed: `paused`.

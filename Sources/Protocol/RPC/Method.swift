@@ -70,6 +70,10 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelTag = "model.tag"
     /// ``PurgeVersionParams`` → ``PurgeResult``
     case modelPurge = "model.purge"
+    /// ``PublishParams`` → ``PublishResult``
+    case modelPublish = "model.publish"
+    /// ``PublishParams`` → ``UnpublishResult``
+    case modelUnpublish = "model.unpublish"
     /// ``PurgeDatasetParams`` → ``PurgeResult``
     case datasetPurge = "dataset.purge"
     /// ``PurgeJobParams`` → ``PurgeResult``
@@ -113,7 +117,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .modelHold, .modelTag, .storeGC, .storeBackup, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
-        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore: .admin
+        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore,
+            .modelPublish, .modelUnpublish: .admin
         }
     }
 

@@ -161,19 +161,22 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     package var files: [FileSummary]
     /// What the unlearning jobs in the head's line were asked to forget, oldest first.
     package var requests: [UnlearnedRequest]
+    /// Where serving engines read the head, by target.
+    package var publications: [Publication]
     /// A detail.
     package init(
         summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary],
-        requests: [UnlearnedRequest] = []
+        requests: [UnlearnedRequest] = [], publications: [Publication] = []
     ) {
         self.requests = requests
+        self.publications = publications
         self.summary = summary
         self.history = history
         self.moves = moves
         self.files = files
     }
 
-    enum CodingKeys: String, CodingKey { case history, moves, files, requests }
+    enum CodingKeys: String, CodingKey { case history, moves, files, requests, publications }
 
     package init(from decoder: any Decoder) throws {
         summary = try ModelSummary(from: decoder)
@@ -182,6 +185,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         moves = try container.decode([HeadMove].self, forKey: .moves)
         files = try container.decode([FileSummary].self, forKey: .files)
         requests = try container.decodeIfPresent([UnlearnedRequest].self, forKey: .requests) ?? []
+        publications = try container.decodeIfPresent([Publication].self, forKey: .publications) ?? []
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -192,6 +196,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         try container.encode(moves, forKey: .moves)
         try container.encode(files, forKey: .files)
         try container.encode(requests, forKey: .requests)
+        try container.encode(publications, forKey: .publications)
     }
 }
 

@@ -124,6 +124,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     /// The backup targets that may still hold the bytes: until a later backup to each has removed them there. Absent
     /// in what was written down before there were backups.
     package var backups: [String]?
+    /// Copies in publish targets, which go; absent in purges of before there were any.
+    package var publications: [PublishedCopy]?
     /// What is in the way; a purge with obstacles is refused as a whole.
     package var obstacles: [PurgeObstacle]
     package var erasure: String
@@ -140,7 +142,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     package init(
         purge: Int? = nil, dryRun: Bool, job: JobID? = nil, versions: [PurgedVersion] = [],
         datasets: [PurgedDataset] = [], jobs: [JobID] = [], checkpoints: [JobID] = [],
-        exports: [ExportedVersion] = [], obstacles: [PurgeObstacle] = []
+        exports: [ExportedVersion] = [], publications: [PublishedCopy]? = nil,
+        obstacles: [PurgeObstacle] = []
     ) {
         self.purge = purge
         self.dryRun = dryRun
@@ -150,13 +153,14 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         self.jobs = jobs
         self.checkpoints = checkpoints
         self.exports = exports
+        self.publications = publications
         self.obstacles = obstacles
         erasure = Self.logicalDeletion
     }
 
     enum CodingKeys: String, CodingKey {
-        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, obstacles, erasure, objects,
-            bytes,
+        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, publications, obstacles, erasure,
+            objects, bytes,
             pending, finished
         case dryRun = "dry_run"
     }
@@ -172,6 +176,7 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         try container.encode(checkpoints, forKey: .checkpoints)
         try container.encode(exports, forKey: .exports)
         try container.encode(backups ?? [], forKey: .backups)
+        try container.encode(publications ?? [], forKey: .publications)
         try container.encode(obstacles, forKey: .obstacles)
         try container.encode(erasure, forKey: .erasure)
         try container.encode(objects, forKey: .objects)

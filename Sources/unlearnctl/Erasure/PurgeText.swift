@@ -29,6 +29,13 @@ enum PurgeText {
             table.add(["texts", "", "of \(result.jobs.count == 1 ? "job" : "jobs") \(jobs)"])
         }
         for job in result.checkpoints { table.add(["training checkpoint", "", "of job \(job)"]) }
+        for copy in result.publications ?? [] {
+            table.add([
+                "\(copy.version) in \(copy.target)", "",
+                result.dryRun || copy.removed
+                    ? "published copy" : "published copy that cannot be reached yet: see the daemon's log",
+            ])
+        }
         output.table(table)
         for export in result.exports {
             output.data(

@@ -49,6 +49,17 @@ struct ModelShow: ClientCommand {
             output.data("")
             output.table(requestTable)
         }
+        if !detail.publications.isEmpty {
+            var table = Table(["PUBLISHED TO", "DIRECTORY", "SHOWS", "STATE", ""])
+            for publication in detail.publications {
+                table.add([
+                    publication.target, publication.directory ?? "–", publication.version?.description ?? "–",
+                    publication.state.rawValue, publication.why ?? "",
+                ])
+            }
+            output.data("")
+            output.table(table)
+        }
         var fileTable = Table(["FILE", "SIZE", "SHA-256"], right: [1])
         for file in files { fileTable.add([file.path, Text.bytes(file.size), file.sha256.short + "…"]) }
         if !fileTable.isEmpty {

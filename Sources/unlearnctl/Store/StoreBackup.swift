@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `store backup`.
@@ -21,7 +22,7 @@ struct StoreBackup: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let output = session.output
         let raw = try session.call(.storeBackup, StoreBackupParams(target: target, full: full ? true : nil))
-        guard let id = try Session.decode(JobSubmitResult.self, raw).job?.id else {
+        guard let id = try Connection.decode(JobSubmitResult.self, raw).job?.id else {
             throw ClientError(.internalError, "the daemon took the job but named none")
         }
         if detach {
@@ -58,7 +59,7 @@ struct StoreBackups: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let output = session.output
         let raw = try session.call(.storeBackups, StoreBackupsParams(target: target))
-        let targets = try Session.decode([BackupTargetStatus].self, raw)
+        let targets = try Connection.decode([BackupTargetStatus].self, raw)
         if output.isJSON {
             output.json(raw)
         } else if output.isQuiet {
@@ -109,7 +110,7 @@ struct StoreRestore: ClientCommand {
         let output = session.output
         let raw = try session.call(
             .storeRestore, StoreRestoreParams(target: target, dryRun: dryRun ? true : nil))
-        guard let id = try Session.decode(JobSubmitResult.self, raw).job?.id else {
+        guard let id = try Connection.decode(JobSubmitResult.self, raw).job?.id else {
             throw ClientError(.internalError, "the daemon took the job but named none")
         }
         let result = try session.finish(id, onInterrupt: .cancel)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// The datasets that a job file names; each file is read once, however many jobs name it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// A file of jobs, YAML or JSON: one job, a list of them under `jobs:`, or several YAML documents.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Client
 import Protocol
 
 /// What a submission must have before anything is sent: data for the method and for the gate.

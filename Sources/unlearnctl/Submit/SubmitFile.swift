@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Client
 import Protocol
 
 /// `submit --spec FILE`.
@@ -88,7 +89,7 @@ struct SubmitFile: ClientCommand {
     private func show(_ answers: [JSONValue], _ file: JobFile, _ output: Output) {
         if output.isJSON { return output.json(file.isList ? .array(answers) : answers.first ?? .null) }
         for (job, answer) in zip(file.jobs, answers) {
-            guard let result = try? Session.decode(JobSubmitResult.self, answer) else { continue }
+            guard let result = try? Connection.decode(JobSubmitResult.self, answer) else { continue }
             for warning in result.warnings { output.warn(Text.safe("\(job.title): \(warning)")) }
             output.raw(
                 Text.safe(job.title) + " can be queued. It is expected to need:\n"

@@ -24,6 +24,9 @@ struct ConfigurationChange: Sendable {
             }
         }
         if old.hooks != new.hooks { changes.append(.init(key: "hooks")) }
+        if old.control.publishTargets != new.control.publishTargets {
+            changes.append(.init(key: "publish_targets", needsRestart: true))
+        }
         return changes
     }
 }
@@ -52,6 +55,7 @@ extension DaemonConfiguration {
         result.control = new.control
         result.control.stateDirectory = control.stateDirectory
         result.control.workerPath = control.workerPath
+        result.control.publishTargets = control.publishTargets
         return result
     }
 

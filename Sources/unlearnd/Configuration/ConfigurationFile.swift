@@ -9,10 +9,13 @@ struct ConfigurationFile {
     private static let largest = 1 << 20
     /// The key of the list of hooks.
     private static let hooksKey = "hooks"
+    /// The key of the publish targets.
+    private static let targetsKey = "publish_targets"
 
     /// The plain values, as text.
     private(set) var values: [DaemonConfiguration.Key: String] = [:]
     private(set) var hooks: [Hook] = []
+    private(set) var publishTargets: [String: PublishTarget] = [:]
 
     /// Reads the file. One of comments alone, as the package installs it, sets nothing.
     ///
@@ -44,8 +47,14 @@ struct ConfigurationFile {
                 hooks = try Hook.list(member.value) { "\(path), line \(document.line(of: $0))" }
                 continue
             }
+            if member.key == Self.targetsKey {
+                publishTargets = try PublishTarget.list(member.value) {
+                    "\(path), line \(document.line(of: $0))"
+                }
+                continue
+            }
             guard let key = DaemonConfiguration.Key(rawValue: member.key) else {
-                let known = DaemonConfiguration.Key.allCases.map(\.rawValue) + [Self.hooksKey]
+                let known = DaemonConfiguration.Key.allCases.map(\.rawValue) + [Self.hooksKey, Self.targetsKey]
                 let near = ClosestName.suggest(for: member.key, among: known)
                 throw .init(
                     message: "\(place): \"\(member.key)\" is not a known key",

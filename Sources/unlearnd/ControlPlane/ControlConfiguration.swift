@@ -24,6 +24,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var reviewLeaseDays: Int
     /// Where backups go.
     package var backupTargets: BackupTargets
+    /// Directories that show heads to serving engines, by name.
+    package var publishTargets: [String: PublishTarget] = [:]
 
     /// A configuration.
     package init(

@@ -94,19 +94,7 @@ extension ControlPlane {
 
     /// Which datasets have rows of the forget sets of the unlearning jobs in a model's line, by job.
     func shares(ofRequestsTo name: ModelName) async throws -> [JobID: [Digest: SharedRows.Share]] {
-        let (jobs, datasets) = try await database.read { db in
-            let head = try ModelRow.require(name, db).head.flatMap { try VersionRow.find(name, $0, db) }
-            return (
-                try head.map { try Self.unlearning(behind: $0, db) } ?? [],
-                Set(try StoredDataset.all(db).map(\.id))
-            )
-        }
-        return try await offloading { [sharedRows] in
-            try jobs.reduce(into: [:]) { found, job in
-                guard let forget = job.spec.forget else { return }
-                found[job.id] = try sharedRows.shares(of: forget, in: datasets)
-            }
-        }
+        try await sharedRows.shares(ofRequestsTo: name, database)
     }
 
     /// What each unlearning job in the head's line was asked to forget, and which versions still know it.

@@ -17,6 +17,7 @@ extension ControlPlane {
     package func model(_ name: ModelName) async throws(RPCError) -> ModelDetail {
         try await answering {
             let shares = try await shares(ofRequestsTo: name)
+            let targets = configuration.publishTargets
             let (detail, head) = try await database.read { db in
                 let model = try ModelRow.require(name, db)
                 let head = try model.head.flatMap { try VersionRow.find(name, $0, db) }
@@ -24,7 +25,8 @@ extension ControlPlane {
                     ModelDetail(
                         summary: try Self.summary(model, db), history: try Self.history(model, db),
                         moves: try ModelRow.moves(of: name, db), files: [],
-                        requests: try Self.requests(of: model, shares, db)), head
+                        requests: try Self.requests(of: model, shares, db),
+                        publications: try Self.publications(of: name, targets, db)), head
                 )
             }
             guard let head, !head.isGone else { return detail }
@@ -83,7 +85,7 @@ extension ControlPlane {
         -> HeadMove
     {
         try await answering {
-            try await database.change { change in
+            let move = try await database.change { change in
                 let row = try VersionRow.resolve(target, change.db)
                 let model = try ModelRow.require(row.model, change.db)
                 guard model.head != row.number else {
@@ -103,6 +105,9 @@ extension ControlPlane {
                 FailPoint.insideHeadMove.reach()
                 return move
             }
+            // Targets that follow the head have a job now.
+            await scheduler.wake()
+            return move
         }
     }
 

@@ -108,6 +108,7 @@ extension ControlPlane {
         let sets = result.datasets.map(\.dataset)
         try await offloading { [store] in for set in sets { _ = try store.removeDataset(set) } }
         FailPoint.afterPurgeDatasets.reach()
+        let isUnpublished = await removePublications(&result)
         let written = checkpoints.jobs.intersection(result.jobs)
         checkpoints.remove(written)
         result.checkpoints = Set(result.checkpoints + written).sorted()
@@ -123,7 +124,7 @@ extension ControlPlane {
         let whole = result
         return try await reserve.spending {
             try await database.change { change in
-                try PurgeRow.update(purge, whole, isWhole: pending == 0, in: change)
+                try PurgeRow.update(purge, whole, isWhole: pending == 0 && isUnpublished, in: change)
                 try change.audit(
                     "purge.end", actor: -1,
                     [
@@ -131,7 +132,7 @@ extension ControlPlane {
                         "bytes": .integer(Int64(garbage.bytes)), "pending": .integer(Int64(pending)),
                     ])
                 var done = whole
-                done.finished = pending == 0 ? change.now : nil
+                done.finished = pending == 0 && isUnpublished ? change.now : nil
                 return done
             }
         }

@@ -24,6 +24,7 @@ package final class ControlPlane: Sendable {
     let uploads = OpenUploads()
     let sharedRows: SharedRows
     let reserve: SpaceReserve
+    let publisher: Publisher
     let logger: Logger
 
     /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
@@ -79,6 +80,9 @@ package final class ControlPlane: Sendable {
         }
         shapes = ModelShapes(store: store)
         sharedRows = SharedRows(store: store)
+        publisher = Publisher(
+            targets: configuration.publishTargets, store: try StoreName.read(directory.path), objects: store,
+            database: database, sharedRows: sharedRows)
         reserve = SpaceReserve(directory.path)
         reserve.take()
         let executable = WorkerExecutable.find(configured: configuration.workerPath)
@@ -100,7 +104,7 @@ package final class ControlPlane: Sendable {
             grace: configuration.grace, checkpoints: checkpoints,
             backups: BackupPreparation(
                 targets: configuration.backupTargets, stateDirectory: directory.path, database: database),
-            logger: logger)
+            publisher: publisher, logger: logger)
         if !recovered.isEmpty {
             logger.notice(
                 "recovered jobs: \(recovered.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))"
@@ -112,6 +116,7 @@ package final class ControlPlane: Sendable {
     /// jobs works.
     package func start() async {
         await finishPurges()
+        await repairPublications()
         await scheduler.start()
     }
 
@@ -159,6 +164,7 @@ package final class ControlPlane: Sendable {
         var configuration = configuration
         configuration.stateDirectory = self.configuration.stateDirectory
         configuration.workerPath = self.configuration.workerPath
+        configuration.publishTargets = self.configuration.publishTargets
         if !keys.isEmpty {
             try await database.change { try $0.audit("configuration.reload", actor: -1, .object(keys)) }
         }

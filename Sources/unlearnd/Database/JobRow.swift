@@ -108,7 +108,7 @@ package struct JobRow: Sendable {
             conditions.append("json_extract(spec, '$.sweep.family') = ?")
             arguments += [sweep]
         }
-        if query.all != true { conditions.append("interactive = 0") }
+        if query.all != true { conditions.append("(interactive = 0 OR kind = 'publish')") }
         arguments += [max(1, min(query.limit ?? 100, 1000))]
         let rows = try Row.fetchAll(
             db,
@@ -130,7 +130,7 @@ package struct JobRow: Sendable {
                 """,
             arguments: [
                 spec.kind.rawValue, spec.model?.model.text, try JSONColumn.text(spec), state.rawValue, reason,
-                spec.kind.isInteractive, spec.kind.writesVersion, spec.priority ?? 0,
+                spec.kind.isPrompt, spec.kind.writesVersion, spec.priority ?? 0,
                 spec.at?.milliseconds ?? 0,
                 change.now.milliseconds, memory, try JSONColumn.text(warnings), submitter, spec.key, keyHash,
             ])

@@ -78,6 +78,7 @@ struct ModelRow: Hashable, Sendable {
         // Reasons are people's free text; the audit chain cannot be cleaned of a name once written.
         if job == nil { body["why"] = nil }
         try change.audit("head.move", actor: who, .object(body))
+        try PublicationRow.follow(name, who: who, in: change)
         return HeadMove(model: name, from: from, to: to, time: change.now, who: who, why: why, undone: undone)
     }
 

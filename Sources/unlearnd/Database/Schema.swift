@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 5
+    static let version = 6
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -32,6 +32,10 @@ enum Schema {
         migrator.registerMigration("5") { db in
             for statement in erasure { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 5")
+        }
+        migrator.registerMigration("6") { db in
+            for statement in publishing { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 6")
         }
         return migrator
     }
@@ -84,6 +88,25 @@ enum Schema {
         """
         CREATE TABLE commitment(
           job INTEGER PRIMARY KEY REFERENCES job(id), salt TEXT NOT NULL CHECK(length(salt) = 64)) STRICT
+        """,
+    ]
+
+    /// Targets that follow heads, and what lies in their directories.
+    private static let publishing = [
+        """
+        CREATE TABLE publication(
+          target TEXT PRIMARY KEY, model TEXT NOT NULL REFERENCES model(name),
+          version INTEGER, digest TEXT, switched INTEGER, hook_fault TEXT, job INTEGER REFERENCES job(id),
+          ending INTEGER NOT NULL DEFAULT 0 CHECK(ending IN (0, 1)),
+          who INTEGER NOT NULL, created INTEGER NOT NULL) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE publication_copy(
+          target TEXT NOT NULL REFERENCES publication(target), name TEXT NOT NULL,
+          model TEXT NOT NULL, n INTEGER NOT NULL, digest TEXT NOT NULL CHECK(length(digest) = 64),
+          files TEXT NOT NULL CHECK(json_valid(files)),
+          state TEXT NOT NULL CHECK(state IN ('writing', 'whole', 'leaving')),
+          PRIMARY KEY(target, name), FOREIGN KEY(model, n) REFERENCES version(model, n)) STRICT, WITHOUT ROWID
         """,
     ]
 

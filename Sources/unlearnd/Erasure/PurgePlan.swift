@@ -60,7 +60,10 @@ struct PurgePlan {
             versions: found.map {
                 PurgedVersion(version: $0.row.reference, digest: $0.row.digest, cause: $0.cause)
             },
-            datasets: datasets, jobs: affected, exports: try Self.exports(references, db))
+            datasets: datasets, jobs: affected, exports: try Self.exports(references, db),
+            publications: try PublicationCopyRow.all(db).filter { references.contains($0.reference) }.map {
+                PublishedCopy(target: $0.target, version: $0.reference, name: $0.name)
+            })
         result.backups = try BackupTrail.holding(nil, db)
         result.obstacles = try Self.obstacles(versions, sets, affected, job, now, db)
     }
@@ -150,6 +153,7 @@ struct PurgePlan {
         body["datasets"] = .integer(Int64(result.datasets.count))
         body["jobs"] = .array(result.jobs.map { .integer(Int64($0)) })
         body["exports"] = .integer(Int64(result.exports.count))
+        body["publications"] = .integer(Int64(result.publications?.count ?? 0))
         body["erasure"] = .string(result.erasure)
         try change.audit("purge.begin", actor: actor, .object(body))
         for row in versions {

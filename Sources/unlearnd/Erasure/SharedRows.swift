@@ -53,6 +53,25 @@ final class SharedRows: Sendable {
         return found
     }
 
+    /// Which datasets have rows of the forget sets of the unlearning jobs in a model's line, by job.
+    func shares(ofRequestsTo name: ModelName, _ database: StateDatabase) async throws -> [JobID: [Digest:
+        Share]]
+    {
+        let (jobs, datasets) = try await database.read { db in
+            let head = try ModelRow.require(name, db).head.flatMap { try VersionRow.find(name, $0, db) }
+            return (
+                try head.map { try ControlPlane.unlearning(behind: $0, db) } ?? [],
+                Set(try StoredDataset.all(db).map(\.id))
+            )
+        }
+        return try await offloading {
+            try jobs.reduce(into: [:]) { found, job in
+                guard let forget = job.spec.forget else { return }
+                found[job.id] = try self.shares(of: forget, in: datasets)
+            }
+        }
+    }
+
     private func texts(_ dataset: Digest) throws -> [RowText] {
         try DatasetParser.parse(try store.readDataset(dataset), name: "dataset \(dataset.short)").map(
             RowText.init)

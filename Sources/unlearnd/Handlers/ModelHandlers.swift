@@ -30,6 +30,12 @@ extension Router {
         on(.modelPurge) { (params: PurgeVersionParams, session) async throws(RPCError) in
             try await control.purge(params, peer: session.peer)
         }
+        on(.modelPublish) { (params: PublishParams, session) async throws(RPCError) in
+            try await control.publish(params, peer: session.peer)
+        }
+        on(.modelUnpublish) { (params: PublishParams, session) async throws(RPCError) in
+            try await control.unpublish(params, peer: session.peer)
+        }
         on(.modelRollback) { (params: RollbackParams, session) async throws(RPCError) in
             try await control.rollback(params, peer: session.peer)
         }

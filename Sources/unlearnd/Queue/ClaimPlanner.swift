@@ -5,8 +5,8 @@ import Protocol
 
 /// Decides which waiting jobs start now, and says of the others why they wait.
 ///
-/// Order: priority, then number. Jobs that write versions run one at a time per model; everything else runs
-/// beside them. Interactive jobs have a lane of their own, which a paused queue does not hold. Once a job waits
+/// Order: priority, then number. Jobs that write versions run one at a time per model, jobs that publish one at a time
+/// per target; everything else runs beside them. Interactive jobs have a lane of their own, which a paused queue does not hold. Once a job waits
 /// for memory, no later one of its lane overtakes it: small jobs must not starve a large one.
 struct ClaimPlanner: Sendable {
     /// Slots of the queue's lane.
@@ -48,11 +48,12 @@ struct ClaimPlanner: Sendable {
         let active = try Row.fetchAll(
             change.db,
             sql: """
-                SELECT kind, model, writes, interactive, memory, state FROM job
+                SELECT model, writes, kind, json_extract(spec, '$.parameters.target') AS target, interactive, memory, state
+                FROM job
                 WHERE state IN ('running', 'paused', 'cancelling', 'committing')
                 """)
         for row in active {
-            if row["writes"], let model: String = row["model"] { load.busy.insert(model) }
+            if let place = Self.exclusive(row) { load.busy.insert(place) }
             load.isCopying = load.isCopying || Self.copies(row)
             // A paused job holds its model, but neither memory nor cores.
             if row["state"] == JobState.paused.rawValue { continue }
@@ -78,7 +79,8 @@ struct ClaimPlanner: Sendable {
         let rows = try Row.fetchAll(
             change.db,
             sql: """
-                SELECT id, kind, model, writes, memory, run_at, reason FROM job WHERE state = 'queued' AND interactive = ?
+                SELECT id, model, writes, kind, json_extract(spec, '$.parameters.target') AS target, memory, run_at, reason
+                FROM job WHERE state = 'queued' AND interactive = ?
                 ORDER BY priority DESC, id LIMIT \(Self.window)
                 """, arguments: [isInteractive])
         let slots = isInteractive ? interactive : parallel
@@ -86,14 +88,14 @@ struct ClaimPlanner: Sendable {
         var someoneWaitsForMemory = false
         for row in rows {
             let id: JobID = row["id"]
-            let model: String? = row["model"]
+            let place = Self.exclusive(row)
             let memory: Int64 = row["memory"]
             var reason: Reason?
             if row["run_at"] as Int64 > change.now.milliseconds {
                 reason = .delayed
             } else if load.slots[isInteractive, default: 0] >= slots {
                 reason = .parallel
-            } else if row["writes"], let model, load.busy.contains(model) {
+            } else if let place, load.busy.contains(place) {
                 reason = .modelBusy
             } else if load.isCopying, Self.copies(row) {
                 reason = .backupBusy
@@ -112,7 +114,7 @@ struct ClaimPlanner: Sendable {
             claims.append(claim)
             load.slots[isInteractive, default: 0] += 1
             load.memory += memory
-            if row["writes"], let model { load.busy.insert(model) }
+            if let place { load.busy.insert(place) }
             load.isCopying = load.isCopying || Self.copies(row)
         }
         return claims
@@ -120,6 +122,14 @@ struct ClaimPlanner: Sendable {
 
     private static func copies(_ row: Row) -> Bool {
         JobKind(rawValue: row["kind"])?.copiesStore ?? false
+    }
+
+    /// What a job needs for itself alone: the model that it writes to, or the target that it publishes to.
+    private static func exclusive(_ row: Row) -> String? {
+        if row["writes"] { return row["model"] }
+        guard row["kind"] == JobKind.publish.rawValue, let target: String = row["target"] else { return nil }
+        // No model is called that.
+        return "target/\(target)"
     }
 
     /// Moves one job to `running` and binds its versions; a job whose versions are gone fails here.

@@ -23,6 +23,17 @@ enum FailPoint: String, CaseIterable {
     /// The orphans of an earlier daemon were put back inside the transaction, which has not ended.
     case insideRecovery = "inside-recovery"
 
+    /// A copy in a publish target has its name; nobody wrote that down.
+    case afterSeal = "after-seal"
+    /// The new link of a publish target lies beside the old one.
+    case beforeSwitch = "before-switch"
+    /// The link names the new copy; nobody wrote that down.
+    case afterSwitch = "after-switch"
+    /// The switch is recorded; its hook has not run.
+    case afterPublishRecord = "after-publish-record"
+    /// A target is to be given up; its copies are still there.
+    case insideUnpublish = "inside-unpublish"
+
     /// Everything of a purge was written inside the transaction, which has not ended.
     case insidePurge = "inside-purge"
     /// The purge is durable; no file is gone yet.

@@ -16,6 +16,7 @@ actor Scheduler {
     private var grace: Double
     private let checkpoints: TrainingCheckpointFiles
     private var backups: BackupPreparation
+    private let publisher: Publisher
     private let logger: Logger
     /// Files of jobs that wait or run.
     nonisolated let descriptors = DescriptorTable()
@@ -33,7 +34,7 @@ actor Scheduler {
     init(
         planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
         launcher: WorkerLauncher?,
-        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, logger: Logger
+        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, publisher: Publisher, logger: Logger
     ) {
         self.planner = planner
         self.database = database
@@ -43,6 +44,7 @@ actor Scheduler {
         self.grace = grace
         self.checkpoints = checkpoints
         self.backups = backups
+        self.publisher = publisher
         self.logger = logger
     }
 
@@ -96,7 +98,7 @@ actor Scheduler {
         logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
             claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
-            store: store, backups: backups,
+            store: store, backups: backups, publisher: publisher,
             logger: logger)
         let task = Task { [weak self] in
             await runner.run()

@@ -11,6 +11,11 @@ enum SpecRules {
                 "sweep", "a job's place in a sweep is the daemon's to write",
                 "leave the member out, or submit a sweep with job.sweep")
         }
+        guard spec.kind != .publish else {
+            throw fault(
+                "kind", "the daemon itself publishes, at each move of the head",
+                "begin it with: unlearnctl model publish MODEL TARGET")
+        }
         if let need = spec.need, !spec.kind.unlearns {
             throw fault(
                 "need", "\(spec.kind.rawValue) forgets nothing, so it has no need \(need.rawValue)",

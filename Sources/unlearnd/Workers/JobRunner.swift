@@ -16,6 +16,9 @@ final class JobRunner: Sendable {
     private let hub: EventHub
     private let store: ObjectStore
     private let backups: BackupPreparation
+    private let publisher: Publisher
+    /// The copy that the job publishes.
+    private let publication = Mutex<Publisher.Work?>(nil)
     private let logger: Logger
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
@@ -33,7 +36,7 @@ final class JobRunner: Sendable {
     init(
         _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase,
         hub: EventHub,
-        store: ObjectStore, backups: BackupPreparation, logger: Logger
+        store: ObjectStore, backups: BackupPreparation, publisher: Publisher, logger: Logger
     ) {
         var claim = claim
         claim.order.files = files?.files
@@ -45,6 +48,7 @@ final class JobRunner: Sendable {
         self.hub = hub
         self.store = store
         self.backups = backups
+        self.publisher = publisher
         self.logger = logger
     }
 
@@ -58,6 +62,7 @@ final class JobRunner: Sendable {
         let outcome = await work(log)
         await log.flush()
         await end(outcome, log)
+        if let work = publication.withLock({ $0 }) { await publisher.discard(work) }
         hub.forgetProgress(of: id)
     }
 
@@ -73,7 +78,15 @@ final class JobRunner: Sendable {
                 JobFailure(.sourceGone, "the files of this job are no longer open", hint: "submit it again"))
         }
         do {
-            var order = claim.order
+            var (order, files) = (claim.order, files)
+            if claim.spec.kind == .publish {
+                let work = try await publisher.prepare(claim)
+                publication.withLock { $0 = work }
+                guard let made = work.files else { return .finished(WorkerResult()) }
+                files = made
+                order.files = made.files
+                order.descriptors = made.descriptors.count
+            }
             if claim.spec.kind.copiesStore {
                 let words = try await backups.prepare(&order)
                 for line in words { log.add("info", line) }
@@ -213,6 +226,8 @@ final class JobRunner: Sendable {
             } catch {
                 await giveUp(Self.failure(error), log)
             }
+        case .finished where claim.spec.kind == .publish:
+            do { try await publish(log) } catch { await giveUp(Self.failure(error), log) }
         case .finished(let result):
             do {
                 guard try await database.change({ try JobEnd.succeed(claim, result, in: $0) }) else {
@@ -223,6 +238,35 @@ final class JobRunner: Sendable {
             }
         case .failed(let failure): await giveUp(failure, log)
         case .paused: await giveUp(nil, log, isSuspended: true)
+        }
+    }
+
+    /// Switches the target, unless the head has moved on: then the job that followed the move does.
+    private func publish(_ log: JobLog) async throws {
+        let claim = claim
+        guard let work = publication.withLock({ $0 }) else {
+            throw JobFailure(.internal, "the job has nothing to publish")
+        }
+        let isHead = try await database.change { change -> Bool? in
+            guard try JobRow.apply(.beginCommit, to: claim.id, epoch: claim.epoch, in: change) else {
+                return nil
+            }
+            return try claim.model.flatMap { try ModelRow.find($0, change.db)?.head } == claim.base
+        }
+        guard let isHead else { return await giveUp(nil, log) }
+        var result = WorkerResult()
+        if isHead {
+            result.result = try await publisher.finish(claim, work) { text in
+                try? await self.handle(.warning(text), log)
+            }
+        } else {
+            result.result = ["target": .string(work.target.name), "switched": false, "reason": "head-moved"]
+        }
+        let whole = result
+        await log.flush()
+        try await database.change { change in
+            guard try JobRow.apply(.commit, to: claim.id, epoch: claim.epoch, in: change) else { return }
+            try JobEnd.store(whole, of: claim.id, in: change)
         }
     }
 
