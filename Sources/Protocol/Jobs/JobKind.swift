@@ -30,7 +30,8 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish: false
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish:
+            false
         default: editsVersion
         }
     }

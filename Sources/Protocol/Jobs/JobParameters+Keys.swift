@@ -20,7 +20,7 @@ extension JobParameters {
         case target, full
         case dryRun = "dry_run"
         case schedule, betas, epsilon, accumulate, adapter
-        case target, reason
+        case reason
         case learningRate = "learning_rate"
         case warmupSteps = "warmup_steps"
         case weightDecay = "weight_decay"

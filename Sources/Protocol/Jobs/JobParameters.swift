@@ -147,8 +147,6 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var skipOtherWeights: Bool?
 
     // publish
-    /// The publish target of the daemon's configuration (`publish`).
-    package var target: String?
 
     // what reads a restricted version
     /// Why a version that still knows what others were made to forget is read (`export`, `generate`).
@@ -183,8 +181,9 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
 
-    // backup, restore
-    /// The backup target's name in the configuration (`backup`, `restore`).
+    // publish, backup, restore
+    /// The name that the configuration has for where it goes: a publish target (`publish`) or a backup target (`backup`,
+    /// `restore`).
     package var target: String?
     /// Whether objects that the target has already are read again too (`backup`); default false.
     package var full: Bool?

@@ -118,7 +118,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .queuePause, .queueResume:
             .operator_
         case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore,
-            .modelPublish, .modelUnpublish: .admin
+            .modelPublish, .modelUnpublish:
+            .admin
         }
     }
 

@@ -159,7 +159,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, publications, obstacles, erasure,
+        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, publications, obstacles,
+            erasure,
             objects, bytes,
             pending, finished
         case dryRun = "dry_run"

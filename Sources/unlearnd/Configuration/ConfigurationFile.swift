@@ -54,7 +54,8 @@ struct ConfigurationFile {
                 continue
             }
             guard let key = DaemonConfiguration.Key(rawValue: member.key) else {
-                let known = DaemonConfiguration.Key.allCases.map(\.rawValue) + [Self.hooksKey, Self.targetsKey]
+                let known =
+                    DaemonConfiguration.Key.allCases.map(\.rawValue) + [Self.hooksKey, Self.targetsKey]
                 let near = ClosestName.suggest(for: member.key, among: known)
                 throw .init(
                     message: "\(place): \"\(member.key)\" is not a known key",

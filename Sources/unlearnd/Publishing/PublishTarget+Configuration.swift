@@ -19,7 +19,8 @@ extension PublishTarget {
     ) throws(DaemonConfiguration.Fault) -> [String: PublishTarget] {
         guard let members = value.objectValue?.members else {
             throw .init(
-                message: "\(place("publish_targets")): publish_targets is \(value.kindName), not targets by name",
+                message:
+                    "\(place("publish_targets")): publish_targets is \(value.kindName), not targets by name",
                 hint: "write a name, and under it directory and, if wanted, hook")
         }
         var targets: [String: PublishTarget] = [:]
@@ -34,12 +35,15 @@ extension PublishTarget {
             let entry: Entry
             do { entry = try member.value.decode(Entry.self) } catch {
                 throw .init(
-                    message: "\(place(field)): \(field)\(error.field.isEmpty ? "" : ".\(error.field)"): \(error.reason)",
+                    message:
+                        "\(place(field)): \(field)\(error.field.isEmpty ? "" : ".\(error.field)"): \(error.reason)",
                     hint: "a target has directory: /path and, if wanted, hook: [/path, arguments]")
             }
-            guard entry.directory.hasPrefix("/"), entry.directory != "/", !entry.directory.contains("\0") else {
+            guard entry.directory.hasPrefix("/"), entry.directory != "/", !entry.directory.contains("\0")
+            else {
                 throw .init(
-                    message: "\(place("\(field).directory")): \(field) needs the absolute path of a directory",
+                    message:
+                        "\(place("\(field).directory")): \(field) needs the absolute path of a directory",
                     hint: "write directory: /srv/…")
             }
             let directory = FilePath(entry.directory).lexicallyNormalized()
@@ -58,16 +62,20 @@ extension PublishTarget {
     private static func hook(
         _ words: [String], _ place: String, _ field: String
     ) throws(DaemonConfiguration.Fault) -> HookCommand {
-        guard let program = words.first, program.hasPrefix("/"), !words.contains(where: { $0.contains("\0") }) else {
+        guard let program = words.first, program.hasPrefix("/"), !words.contains(where: { $0.contains("\0") })
+        else {
             throw .init(
-                message: "\(place): the hook of \(field) is no list of words that begins with the absolute path of a program",
+                message:
+                    "\(place): the hook of \(field) is no list of words that begins with the absolute path of a program",
                 hint: "write hook: [/usr/local/bin/reload, --quiet]")
         }
         let hook = HookCommand(executable: program, arguments: Array(words.dropFirst()))
         if let fault = hook.fault {
             throw .init(
                 message: "\(place): the hook of \(field) must not be run: \(fault)",
-                hint: "let root or the daemon's user own the program and what is above it, and nobody else write there")
+                hint:
+                    "let root or the daemon's user own the program and what is above it, and nobody else write there"
+            )
         }
         return hook
     }

@@ -34,7 +34,8 @@ actor Scheduler {
     init(
         planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
         launcher: WorkerLauncher?,
-        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, publisher: Publisher, logger: Logger
+        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, publisher: Publisher,
+        logger: Logger
     ) {
         self.planner = planner
         self.database = database

@@ -90,7 +90,8 @@ final class DescriptorServer: Service {
             if descriptor == -EMFILE || descriptor == -ENFILE { usleep(50_000) }
             return nil
         }
-        guard let credentials = PeerCredentials(of: descriptor), let peer = credentials.peer(by: rules.current),
+        guard let credentials = PeerCredentials(of: descriptor),
+            let peer = credentials.peer(by: rules.current),
             peer.role >= Method.transferOpen.role
         else {
             close(descriptor)
