@@ -140,6 +140,8 @@ package struct BackupDirectory: Sendable {
             try fileSystem.with(file, .read) { try fileSystem.synchronize($0) }
             let digest = hash.finish()
             try fileSystem.rename(file, to: "\(directory)/\(digest.hex).sqlite")
+            // Before a manifest names it.
+            try fileSystem.synchronizeDirectory(directory)
             return BackupManifest.DatabaseCopy(sha256: digest, bytes: size)
         }
     }

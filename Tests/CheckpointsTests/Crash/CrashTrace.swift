@@ -13,6 +13,8 @@ struct CrashTrace {
     var start: SimulatedDisk
     var events: [SimulatedFileSystem.Event]
     var known: Set<Digest>
+    /// Whether it is a backup's directory.
+    var isBackup = false
 
     /// The positions of the synchronisations that made something durable.
     var synchronizations: [Int] {
@@ -68,7 +70,11 @@ struct CrashTrace {
                     disk.apply(entry.change)
                 }
                 outcome.states += 1
-                if let violation = promises.violation(disk, known: known) {
+                let violation =
+                    isBackup
+                    ? promises.backupViolation(SimulatedFileSystem(disk), root: Self.root)
+                    : promises.violation(disk, known: known)
+                if let violation {
                     outcome.violation =
                         "after event \(index), with \(kept.sorted()) of \(pending): \(violation)"
                     return outcome

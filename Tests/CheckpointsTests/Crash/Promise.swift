@@ -23,6 +23,8 @@ enum Promise {
     case objectsGone(Set<Digest>)
     /// A damaged object was moved aside: it is there, and no longer where it would be read.
     case quarantined(Digest)
+    /// The generation of a backup is whole.
+    case generation(Int)
 }
 
 /// All that holds at one moment, and what the store must be whatever was promised.
@@ -34,6 +36,7 @@ struct Promises {
     private var datasetsGone: Set<Digest> = []
     private var objectsGone: Set<Digest> = []
     private var quarantined: Set<Digest> = []
+    private var generations: Set<Int> = []
 
     mutating func take(_ promise: Promise) {
         switch promise {
@@ -48,6 +51,7 @@ struct Promises {
         case .giveUpObject(let id): single.remove(id)
         case .objectsGone(let ids): objectsGone.formUnion(ids)
         case .quarantined(let id): quarantined.insert(id)
+        case .generation(let number): generations.insert(number)
         }
     }
 
@@ -77,6 +81,31 @@ struct Promises {
             }
             let report = try StoreVerifier.run(store: store, manifestIDs: [], level: .full, threads: 1)
             return report.isSound ? nil : "damage: \(report)"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// What is broken in a backup; `nil` when nothing is. Every generation that can be seen is whole, promised or not.
+    func backupViolation(_ fileSystem: any FileSystem, root: String) -> String? {
+        do {
+            let backup = try BackupDirectory(root: root, making: true, fileSystem: fileSystem)
+            let found = try backup.generations()
+            let lost = generations.subtracting(found)
+            guard lost.isEmpty else { return "the generations \(lost.sorted()) are lost" }
+            for number in found {
+                let manifest = try backup.manifest(number)
+                let copy = "\(root)/check-\(number)"
+                try backup.copyDatabase(of: manifest, to: copy)
+                try fileSystem.unlink(copy)
+                for object in manifest.objects { _ = try backup.store.get(object.id) }
+                for id in manifest.manifests {
+                    try CheckpointReader(store: backup.store, manifestID: id).verifyAll(threads: 1)
+                }
+                for id in manifest.datasets { _ = try backup.store.readDataset(id) }
+            }
+            let back = try backup.store.list().first(where: objectsGone.contains)
+            return back.map { "the object \($0.short) came back" }
         } catch {
             return "\(error)"
         }

@@ -40,7 +40,7 @@ struct SimulatedDisk {
         case .unname(let directory, let name):
             nodes[directory, default: Node(isDirectory: true)].entries[name] = nil
         case .rename(let directory, let old, let new, let node):
-            nodes[node, default: Node(isDirectory: false)].isDirectory = false
+            if nodes[node] == nil { nodes[node] = Node(isDirectory: false) }
             if nodes[directory]?.entries[old] == node { nodes[directory]?.entries[old] = nil }
             nodes[directory, default: Node(isDirectory: true)].entries[new] = node
         case .write(let node, let at, let bytes):
