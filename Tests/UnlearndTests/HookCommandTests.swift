@@ -44,7 +44,7 @@ struct HookCommandTests {
         let program = try directory.write("#!/bin/sh\ntouch \(directory.path)/ran\n", "hook", mode: 0o722)
         #expect(await HookCommand(executable: program).run([:])?.contains("written by others") == true)
         #expect(HookCommand(executable: "reload").fault?.contains("absolute") == true)
-        #expect(HookCommand(executable: directory.path).fault?.contains("no program") == true)
+        #expect(HookCommand(executable: directory.path).fault?.contains("no file") == true)
         chmod(program, 0o700)
         #expect(HookCommand(executable: program).fault == nil)
         chmod(directory.path, 0o777)

@@ -146,8 +146,6 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether weight files beside the safetensors are left out instead of refused (`import`).
     package var skipOtherWeights: Bool?
 
-    // publish
-
     // what reads a restricted version
     /// Why a version that still knows what others were made to forget is read (`export`, `generate`).
     package var reason: String?

@@ -148,7 +148,7 @@ extension Session {
         guard let raw = try JobWaiter(self, [id], onInterrupt: onInterrupt).wait().first else {
             throw ClientError(.internalError, "job \(id) did not end")
         }
-        let job = try Self.decode(Job.self, raw)
+        let job = try Connection.decode(Job.self, raw)
         if let failure = JobExit.failure(of: job) { throw failure }
         return job.result ?? .null
     }

@@ -25,19 +25,10 @@ package struct HookCommand: Hashable, Sendable {
     /// Why the program must not be run: whoever may write it, or rename another one into its place, would run as the
     /// daemon. `nil` when nothing speaks against it.
     package var fault: String? {
-        guard executable.hasPrefix("/") else { return "\(executable) is no absolute path" }
-        var status = stat()
-        guard stat(executable, &status) == 0 else {
-            return "\(executable): \(String(cString: strerror(errno)))"
-        }
-        guard status.st_mode & S_IFMT == S_IFREG, access(executable, X_OK) == 0 else {
-            return "\(executable) is no program that can be run"
-        }
-        guard let resolved = realpath(executable, nil) else {
-            return "\(executable): \(String(cString: strerror(errno)))"
-        }
-        defer { free(resolved) }
-        return PathOwnership.fault(of: String(cString: resolved))
+        do {
+            _ = try TrustedProgram.resolve(executable)
+            return nil
+        } catch { return "\(error.message) (\(error.hint))" }
     }
 
     /// Runs it to its end.
