@@ -22,6 +22,7 @@ struct DaemonConfiguration: Sendable {
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
         case reviewLeaseDays = "review_lease_days"
+        case userJobs = "user_jobs"
     }
 
     /// Why a configuration cannot be used.
@@ -103,7 +104,8 @@ struct DaemonConfiguration: Sendable {
             candidates: CandidateRules(
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
-            reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays)
+            reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
+            userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity))
     }
 }
 

@@ -35,7 +35,7 @@ extension DaemonConfiguration.Key {
         case .stateDirectory, .socket, .worker: true
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
             .candidateDays,
-            .reviewLeaseDays:
+            .reviewLeaseDays, .userJobs:
             false
         }
     }
@@ -67,6 +67,7 @@ extension DaemonConfiguration {
         case .candidateDepth: "\(control.candidates.depth)"
         case .candidateDays: "\(control.candidates.days)"
         case .reviewLeaseDays: "\(control.reviewLeaseDays)"
+        case .userJobs: control.userJobs.map { "\($0)" } ?? "no limit"
         }
     }
 }
