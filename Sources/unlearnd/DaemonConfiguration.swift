@@ -29,6 +29,7 @@ struct DaemonConfiguration: Sendable {
         case viewerUsers = "viewer_users"
         case viewerGroups = "viewer_groups"
         case backupTargets = "backup_targets"
+        case userJobs = "user_jobs"
     }
 
     /// Why a configuration cannot be used.
@@ -126,6 +127,7 @@ struct DaemonConfiguration: Sendable {
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
+            userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity),
             backupTargets: try reader.backupTargets(besides: state))
     }
 }

@@ -169,6 +169,39 @@ struct SubmitTests {
         await world.control.shutdown()
     }
 
+    @Test func `a user has so many jobs at a time; others and administrators are not held back`() async throws
+    {
+        let world = try World(userJobs: 2)
+        await world.control.start()
+        try await world.model("m")
+        _ = try await world.control.setPaused(true, peer: World.user)
+        func submit(_ peer: Peer, _ note: String) async throws -> JobID? {
+            let spec = try World.spec("m", note: note)
+            return try await world.control.submit(JobSubmitParams(spec: spec), peer: peer).job?.id
+        }
+        let first = try #require(try await submit(World.user, "a"))
+        _ = try await submit(World.user, "b")
+        let refusal = await #expect(throws: RPCError.self) { try await submit(World.user, "c") }
+        #expect(refusal?.kind == .queueFull)
+        #expect(refusal?.message.contains("has 2 jobs waiting or running; 2 are allowed") == true)
+        #expect(try await submit(Peer(uid: 1001, gid: 1, pid: 1, role: .operator_), "d") != nil)
+        #expect(try await submit(Peer(uid: 0, gid: 0, pid: 1, role: .admin), "e") != nil)
+        _ = try await world.control.cancel(JobCancelParams(job: first), peer: World.user)
+        _ = try await submit(World.user, "f")
+        // The cancelled one would be the third again.
+        let retried = await #expect(throws: RPCError.self) {
+            try await world.control.retry(first, peer: World.user)
+        }
+        #expect(retried?.kind == .queueFull)
+        #expect(try await world.control.job(first).state == .cancelled)
+        // A limit may change while the daemon runs.
+        try await world.control.apply(
+            ControlConfiguration(stateDirectory: "/nowhere", userJobs: 3), changed: JSONObject())
+        #expect(try await world.control.retry(first, peer: World.user).state == .queued)
+        await #expect(throws: RPCError.self) { try await submit(World.user, "g") }
+        await world.control.shutdown()
+    }
+
     @Test func `datasets are checked, kept once and found by the beginning of their id`() async throws {
         let world = try World()
         let error = await #expect(throws: RPCError.self) {

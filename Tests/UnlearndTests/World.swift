@@ -52,7 +52,8 @@ final class World: Sendable {
 
     init(
         parallel: Int = 2, interactive: Int = 4, memoryLimit: Int64? = 64 << 30, grace: Double = 5,
-        candidates: CandidateRules = CandidateRules(), directory: TemporaryDirectory? = nil
+        candidates: CandidateRules = CandidateRules(), userJobs: Int? = nil,
+        directory: TemporaryDirectory? = nil
     ) throws {
         let directory = try directory ?? TemporaryDirectory()
         self.directory = directory
@@ -70,7 +71,7 @@ final class World: Sendable {
         control = try ControlPlane(
             configuration: ControlConfiguration(
                 stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
-                memoryLimit: memoryLimit, grace: grace, candidates: candidates),
+                memoryLimit: memoryLimit, grace: grace, candidates: candidates, userJobs: userJobs),
             transfers: EmptyTransfers(directory: directory),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }

@@ -39,7 +39,7 @@ extension DaemonConfiguration.Key {
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
             .candidateDays,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
-            .viewerGroups, .backupTargets:
+            .viewerGroups, .backupTargets, .userJobs:
             false
         }
     }
@@ -78,6 +78,7 @@ extension DaemonConfiguration {
         case .backupTargets:
             control.backupTargets.directories.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
                 .joined(separator: ", ")
+        case .userJobs: control.userJobs.map { "\($0)" } ?? "no limit"
         }
     }
 }

@@ -20,6 +20,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var grace: Double
     /// How long candidates are kept.
     package var candidates: CandidateRules
+    /// Most jobs of one user that wait or run; `nil`: as many as the queue holds. Administrators have no limit.
+    package var userJobs: Int?
     /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
     package var reviewLeaseDays: Int
     /// Where backups go.
@@ -32,7 +34,8 @@ package struct ControlConfiguration: Hashable, Sendable {
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
         memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules(),
-        reviewLeaseDays: Int = JobSpec.defaultLeaseDays, backupTargets: BackupTargets = BackupTargets()
+        reviewLeaseDays: Int = JobSpec.defaultLeaseDays, userJobs: Int? = nil,
+        backupTargets: BackupTargets = BackupTargets()
     ) {
         self.stateDirectory = stateDirectory
         self.workerPath = workerPath
@@ -44,6 +47,7 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.candidates = candidates
         self.reviewLeaseDays = reviewLeaseDays
         self.backupTargets = backupTargets
+        self.userJobs = userJobs
     }
 
     /// What is filled into specifications that leave it open.

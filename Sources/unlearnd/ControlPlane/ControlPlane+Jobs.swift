@@ -84,7 +84,8 @@ extension ControlPlane {
     /// `job.retry`: a job that failed, was cancelled or lost waits again under its number.
     /// - Throws: `not_found`, `conflict` in another state, and for jobs whose files came by descriptor.
     package func retry(_ id: JobID, peer: Peer) async throws(RPCError) -> Job {
-        try await command("job.retry", id, peer) { row, change in
+        let userJobs = configuration.userJobs
+        return try await command("job.retry", id, peer) { row, change in
             if row.job.spec.parameters?.transfer != nil {
                 throw RPCError(
                     .conflict, "job \(id) is a \(row.job.kind.rawValue) job, whose files are no longer open",
@@ -92,6 +93,8 @@ extension ControlPlane {
             }
             try Self.checkRole(row.job.kind, peer)
             guard try JobRow.apply(.retry, to: id, in: change) else { return false }
+            // It counts already, as one that waits again.
+            try Self.checkQueue(adding: 0, peer, userJobs, change.db)
             try change.db.execute(
                 sql: """
                     UPDATE job SET started = NULL, interruptions = 0, cancel_requested = NULL, base = NULL, digest = NULL,

@@ -70,13 +70,14 @@ extension ControlPlane {
         _ plan: ReplayPlan?, _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
+        let userJobs = configuration.userJobs
         return try await database.change { change in
             // Again, now that nothing can change between looking and writing.
             if let existing = try Self.existing(spec, keyHash, peer, change.db) { return existing }
             let current = try Submission(
                 spec, transferred: submission.estimate.disk, predicted: predicted, budget: budget,
                 shapes: shapes, plan: plan, change.db)
-            try Self.checkQueue(adding: 1, change.db)
+            try Self.checkQueue(adding: 1, peer, userJobs, change.db)
             var queued = submission
             queued.state = current.state
             let job = try Self.enqueue(queued, keyHash, peer, in: change)
@@ -87,8 +88,28 @@ extension ControlPlane {
         }
     }
 
-    /// Refuses more jobs than may wait.
-    static func checkQueue(adding count: Int, _ db: Database) throws {
+    /// Refuses more jobs than may wait, of all and of one user.
+    /// - Parameter userJobs: Most waiting and running jobs of a user who is no administrator.
+    static func checkQueue(
+        adding count: Int, _ peer: Peer, _ userJobs: Int?, _ db: Database
+    ) throws {
+        if let userJobs, peer.role != .admin {
+            let own =
+                try Int.fetchOne(
+                    db,
+                    sql: """
+                        SELECT count(*) FROM job WHERE submitter = ? AND interactive = 0 AND state IN ('held', 'blocked',
+                          'queued', 'running', 'paused', 'cancelling', 'committing')
+                        """, arguments: [peer.actor]) ?? 0
+            guard own + count <= userJobs else {
+                throw RPCError(
+                    .queueFull,
+                    "user \(peer.uid) has \(own) jobs waiting or running; \(userJobs) are allowed",
+                    hint:
+                        "wait for some to end, or cancel some; user_jobs in the daemon's configuration is the limit",
+                    retryAfter: 10_000)
+            }
+        }
         let waiting =
             try Int.fetchOne(
                 db,

@@ -12,6 +12,7 @@ extension ControlPlane {
         // The rules that need no store, before anything is looked up.
         let family = String(RandomToken.make().prefix(12))
         let (budget, shapes, defaults) = (budget, shapes, configuration.defaults)
+        let userJobs = configuration.userJobs
         guard let model = params.spec.model else {
             throw RPCError(
                 .invalidParams, "a sweep needs a model", hint: "name one with --model NAME",
@@ -45,7 +46,7 @@ extension ControlPlane {
             guard params.dryRun != true else { return result }
             result.family = family
             result.jobs = try await database.change { change in
-                try Self.checkQueue(adding: specs.count, change.db)
+                try Self.checkQueue(adding: specs.count, peer, userJobs, change.db)
                 // Again, now that nothing can change between looking and writing.
                 return try submit(change.db).map { try Self.enqueue($0, nil, peer, in: change) }
             }

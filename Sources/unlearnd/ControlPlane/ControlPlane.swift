@@ -160,7 +160,7 @@ package final class ControlPlane: Sendable {
     ///
     /// - Parameter keys: What changed, from and to, for the audit log.
     /// - Throws: What the database says; nothing has changed then.
-    func apply(_ configuration: ControlConfiguration, changed keys: JSONObject) async throws {
+    package func apply(_ configuration: ControlConfiguration, changed keys: JSONObject) async throws {
         var configuration = configuration
         configuration.stateDirectory = self.configuration.stateDirectory
         configuration.workerPath = self.configuration.workerPath
