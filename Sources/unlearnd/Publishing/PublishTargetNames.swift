@@ -29,7 +29,8 @@ struct PublishTargetNames {
         // A list's element, or the rest of a list over several lines.
         if text.first == "-", current != nil, depthOfMembers > 0, indent >= depthOfMembers { return nil }
         guard let colon = text.firstIndex(of: ":") else { return "is not of the form \"key: value\"" }
-        let key = String(text[..<colon].filter { $0 != "\"" && $0 != " " })
+        let key = String(
+            text[..<colon].drop { $0 == "\"" }.reversed().drop { $0 == "\"" || $0 == " " }.reversed())
         if depth == 0 { depth = indent }
         if indent == depth {
             guard PublishTarget.isName(key) else {
