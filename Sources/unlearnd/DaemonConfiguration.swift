@@ -23,6 +23,8 @@ struct DaemonConfiguration: Sendable {
         case candidateDays = "candidate_days"
         case reviewLeaseDays = "review_lease_days"
         case publishTargets = "publish_targets"
+        case freeSpaceFloor = "free_space_floor"
+        case restrictVersions = "restrict_versions_that_know"
     }
 
     /// Why a configuration cannot be used.
@@ -109,6 +111,8 @@ struct DaemonConfiguration: Sendable {
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,
                 days: try reader.whole(.candidateDays, 0...36_500) ?? CandidateRules().days),
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays)
+        control.freeSpaceFloor = try reader.floor(.freeSpaceFloor)
+        control.restrictsKnowingVersions = try reader.flag(.restrictVersions) ?? false
         for (name, members) in targets {
             control.publishTargets[name] = try reader.target(name, members)
         }
@@ -244,6 +248,28 @@ extension DaemonConfiguration {
                     hint: "correct it")
             }
             return value
+        }
+
+        /// `true` or `false`.
+        func flag(_ key: Key) throws -> Bool? {
+            guard let text = text(key) else { return nil }
+            guard let value = Bool(text) else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is neither true nor false", hint: "correct it")
+            }
+            return value
+        }
+
+        /// A number of bytes, or a share such as `5%`.
+        func floor(_ key: Key) throws -> FreeSpaceFloor? {
+            guard let text = text(key) else { return nil }
+            guard text.hasSuffix("%") else { return try bytes(key).map(FreeSpaceFloor.bytes) }
+            guard let percent = Double(text.dropLast()), percent > 0, percent < 100 else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is no share between 0 and 100 %",
+                    hint: "write for example 5%")
+            }
+            return .percent(percent)
         }
 
         /// Bytes, with `KiB`, `MiB`, `GiB` or `TiB` if wanted.

@@ -22,6 +22,10 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var candidates: CandidateRules
     /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
     package var reviewLeaseDays: Int
+    /// What stays free on the disk; `nil`: nothing in particular.
+    package var freeSpaceFloor: FreeSpaceFloor?
+    /// Whether versions that know what an accepted job was to forget are for administrators who give a reason.
+    package var restrictsKnowingVersions = false
     /// Directories that show heads to serving engines, by name.
     package var publishTargets: [String: PublishTarget] = [:]
 
