@@ -30,6 +30,8 @@ struct DaemonConfiguration: Sendable {
         case viewerGroups = "viewer_groups"
         case backupTargets = "backup_targets"
         case userJobs = "user_jobs"
+        case freeSpaceFloor = "free_space_floor"
+        case restrictVersions = "restrict_versions_that_know"
     }
 
     /// Why a configuration cannot be used.
@@ -129,6 +131,8 @@ struct DaemonConfiguration: Sendable {
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
             userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity),
             backupTargets: try reader.backupTargets(besides: state))
+        control.freeSpaceFloor = try reader.floor(.freeSpaceFloor)
+        control.restrictsKnowingVersions = try reader.flag(.restrictVersions) ?? false
     }
 }
 
@@ -194,6 +198,28 @@ extension DaemonConfiguration {
                     message: "backup_targets: \(error.message)",
                     hint: "write NAME=/DIRECTORY, several with commas between them")
             }
+        }
+
+        /// `true` or `false`.
+        func flag(_ key: Key) throws -> Bool? {
+            guard let text = text(key) else { return nil }
+            guard let value = Bool(text) else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is neither true nor false", hint: "correct it")
+            }
+            return value
+        }
+
+        /// A number of bytes, or a share such as `5%`.
+        func floor(_ key: Key) throws -> FreeSpaceFloor? {
+            guard let text = text(key) else { return nil }
+            guard text.hasSuffix("%") else { return try bytes(key).map(FreeSpaceFloor.bytes) }
+            guard let percent = Double(text.dropLast()), percent > 0, percent < 100 else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is no share between 0 and 100 %",
+                    hint: "write for example 5%")
+            }
+            return .percent(percent)
         }
 
         /// Bytes, with `KiB`, `MiB`, `GiB` or `TiB` if wanted.

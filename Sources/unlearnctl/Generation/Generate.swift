@@ -59,6 +59,11 @@ struct Generate: ClientCommand {
     @Option(help: ArgumentHelp("Samples of each prompt (default 1).", valueName: "number"))
     var count: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Why, where a version still knows what its model was made to forget and is restricted.",
+            valueName: "text"))
+    var reason: String?
     @OptionGroup(title: "Prompts") var layout: TemplateOptions
     @OptionGroup(title: "Global") var options: GlobalOptions
 
@@ -77,6 +82,7 @@ struct Generate: ClientCommand {
         parameters.topK = topK
         parameters.topP = topP
         parameters.count = count
+        parameters.reason = reason
         layout.apply(to: &parameters)
         let jobs = try session.perform(
             models.map { model in

@@ -20,6 +20,11 @@ struct ModelExport: ClientCommand {
     var directory: String
     @Flag(help: "Write the adapter that was trained and merged into the version instead of the version.")
     var adapter = false
+    @Option(
+        help: ArgumentHelp(
+            "Why, where the version still knows what the model was made to forget and is restricted.",
+            valueName: "text"))
+    var reason: String?
     @Flag(help: "Do not wait for the job.") var detach = false
     @OptionGroup(title: "Global") var options: GlobalOptions
 
@@ -32,6 +37,7 @@ struct ModelExport: ClientCommand {
             adapter ? ["adapter_config.json", "adapter_model.safetensors"] : content.files.map(\.path)
         var parameters = JobParameters()
         if adapter { parameters.adapter = true }
+        parameters.reason = reason
         parameters.transfer = try DescriptorSender.send(.export, names, session) {
             (index: Int) throws(ClientError) -> Descriptor in try target.create(names[index])
         }

@@ -13,7 +13,10 @@ struct Rollback: ClientCommand {
     @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
     @Option(help: ArgumentHelp("The version to go back to.", valueName: "vN"), transform: Arguments.number)
     var to: VersionNumber
-    @Option(help: ArgumentHelp("Why, for the audit log.", valueName: "text")) var reason: String?
+    @Option(
+        help: ArgumentHelp(
+            "Why; required of an administrator where the version is restricted.", valueName: "text"))
+    var reason: String?
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {

@@ -39,7 +39,7 @@ extension DaemonConfiguration.Key {
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
             .candidateDays,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
-            .viewerGroups, .backupTargets, .userJobs:
+            .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions:
             false
         }
     }
@@ -78,6 +78,8 @@ extension DaemonConfiguration {
         case .backupTargets:
             control.backupTargets.directories.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
                 .joined(separator: ", ")
+        case .freeSpaceFloor: control.freeSpaceFloor.map { "\($0)" } ?? "nothing"
+        case .restrictVersions: "\(control.restrictsKnowingVersions)"
         case .userJobs: control.userJobs.map { "\($0)" } ?? "no limit"
         }
     }

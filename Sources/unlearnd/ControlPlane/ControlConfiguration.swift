@@ -26,6 +26,10 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var reviewLeaseDays: Int
     /// Where backups go.
     package var backupTargets: BackupTargets
+    /// What stays free on the disk; `nil`: nothing in particular.
+    package var freeSpaceFloor: FreeSpaceFloor?
+    /// Whether versions that know what an accepted job was to forget are for administrators who give a reason.
+    package var restrictsKnowingVersions = false
     /// Directories that show heads to serving engines, by name.
     package var publishTargets: [String: PublishTarget] = [:]
 

@@ -62,7 +62,7 @@ extension ControlPlane {
     package func rollback(_ params: RollbackParams, peer: Peer) async throws(RPCError) -> HeadMove {
         try await moveHead(
             VersionReference(model: params.model, version: params.to), why: params.reason ?? "rollback",
-            peer: peer)
+            use: "rollback", reason: params.reason, peer: peer)
     }
 
     /// `model.promote`: makes a kept version the head, for the reason given.
@@ -78,13 +78,15 @@ extension ControlPlane {
                 .invalidParams, "promote needs a reason of at most 4096 bytes", hint: "give --reason TEXT",
                 field: "reason")
         }
-        return try await moveHead(params.version, why: params.reason, peer: peer)
+        return try await moveHead(
+            params.version, why: params.reason, use: "promote", reason: params.reason, peer: peer)
     }
 
-    private func moveHead(_ target: VersionReference, why: String, peer: Peer) async throws(RPCError)
-        -> HeadMove
-    {
+    private func moveHead(
+        _ target: VersionReference, why: String, use: String, reason: String?, peer: Peer
+    ) async throws(RPCError) -> HeadMove {
         try await answering {
+            let restricted = try await restriction(of: target, use, reason: reason, field: "reason", peer)
             let move = try await database.change { change in
                 let row = try VersionRow.resolve(target, change.db)
                 let model = try ModelRow.require(row.model, change.db)
@@ -107,6 +109,7 @@ extension ControlPlane {
             }
             // Targets that follow the head have a job now.
             await scheduler.wake()
+            if let restricted { try await record(restricted, use, job: nil, peer) }
             return move
         }
     }

@@ -91,8 +91,12 @@ extension ControlPlane {
             // The daemon writes only where the configuration says.
             result.left = copies.map { "\($0.name): the configuration does not name the target any more" }
         } else {
-            result.removed = try await publisher.remove(copies, from: params.target)
-            try await publisher.release(params.target)
+            do {
+                result.removed = try await publisher.remove(copies, from: params.target)
+                try await publisher.release(params.target)
+            } catch let failure as JobFailure {
+                throw RPCError(.conflict, failure.message, hint: failure.hint)
+            }
         }
         try await database.change { try PublicationRow.delete(params.target, in: $0) }
         return result

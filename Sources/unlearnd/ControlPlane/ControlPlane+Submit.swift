@@ -23,6 +23,7 @@ extension ControlPlane {
             if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) {
                 return existing
             }
+            let restricted = try await restriction(of: spec, peer)
             let isDryRun = params.dryRun == true
             try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
@@ -43,13 +44,14 @@ extension ControlPlane {
                     spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes,
                     plan: plan, $0)
             }
-            try checkRoom(submission.estimate.disk)
+            try checkRoom(submission.estimate.disk, writes: spec.kind.writesVersion)
             guard !isDryRun else {
                 return JobSubmitResult(
                     job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings,
                     spec: submission.spec)
             }
             let result = try await insert(submission, predicted, keyHash, files, plan, peer)
+            if let restricted { try await record(restricted, spec.kind.rawValue, job: result.job?.id, peer) }
             await scheduler.wake()
             return result
         }
@@ -195,18 +197,27 @@ extension ControlPlane {
     }
 
     /// Refuses what cannot fit on the disk.
-    func checkRoom(_ needed: Int64) throws(RPCError) {
-        guard let free = freeBytes, needed > free else { return }
+    ///
+    /// - Parameter writes: Whether it makes a version, so that `free_space_floor` counts. What frees space, and what only
+    ///   reads, goes on below the floor.
+    func checkRoom(_ needed: Int64, writes: Bool) throws(RPCError) {
+        guard let (free, total) = space else { return }
+        let floor = writes ? configuration.freeSpaceFloor?.bytes(of: total) ?? 0 : 0
+        guard needed > free - floor else { return }
+        let kept = floor > 0 ? ", of which \(floor >> 20) MiB stay free (free_space_floor)" : ""
         throw RPCError(
             .storageFull,
-            "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)",
-            hint: "unlearnctl store gc frees what no version needs")
+            "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)\(kept)",
+            hint: "unlearnctl store gc frees what no version needs, unlearnctl purge what nobody may keep")
     }
 
     /// Free bytes of the store's file system.
-    var freeBytes: Int64? {
+    var freeBytes: Int64? { space?.free }
+
+    private var space: (free: Int64, total: Int64)? {
         var status = statvfs()
         guard statvfs(directory.path, &status) == 0 else { return nil }
-        return Int64(status.f_bavail) * Int64(status.f_frsize)
+        let block = Int64(status.f_frsize)
+        return (Int64(status.f_bavail) * block, Int64(status.f_blocks) * block)
     }
 }

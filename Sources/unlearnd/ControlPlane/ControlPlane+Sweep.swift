@@ -39,7 +39,7 @@ extension ControlPlane {
             }
             let submissions = try await database.read(submit)
             let estimate = Self.together(submissions.map(\.estimate))
-            try checkRoom(estimate.disk)
+            try checkRoom(estimate.disk, writes: true)
             var result = JobSweepResult(
                 family: nil, base: base, jobs: [], size: specs.count, estimate: estimate,
                 warnings: submissions.first?.warnings ?? [])

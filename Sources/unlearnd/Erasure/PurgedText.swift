@@ -59,6 +59,10 @@ enum PurgedText {
     private static func cleaned(_ specification: JSONValue) -> JSONValue {
         guard var spec = scrubbed(specification).objectValue else { return specification }
         spec["key"] = nil
+        if var parameters = spec["parameters"]?.objectValue, let reason = parameters["reason"] {
+            parameters["reason"] = erased(reason)
+            spec["parameters"] = .object(parameters)
+        }
         if let labels = spec["labels"] { spec["labels"] = erased(labels) }
         return .object(spec)
     }
