@@ -86,6 +86,7 @@ enum Worker {
         case .tokenize: try TokenizeJob(context).run()
         case .diff: try DiffJob(context).run()
         case .verify: try VerifyJob(context).run()
+        case .optimize: try OptimizeJob(context).run()
         case .ascent, .graddiff, .npo, .simnpo, .dpo, .idk, .altpo, .rmu, .undial, .wga, .satimp, .ceu, .pdu,
             .update:
             try GradientJob(context).run()

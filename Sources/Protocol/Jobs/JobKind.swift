@@ -20,12 +20,14 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     case tokenize
     case diff
     case verify
+    // Work on the store.
+    case optimize
 
     /// Whether the job commits a new version of its model; such jobs run one at a time per model.
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify: false
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .optimize: false
         default: editsVersion
         }
     }

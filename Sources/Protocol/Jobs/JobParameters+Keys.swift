@@ -54,6 +54,7 @@ extension JobParameters {
         case dampeningRatio = "ratio"
         case dampeningStrength = "strength"
         case labelFree = "label_free"
+        case dryRun = "dry_run"
         case mask
         case maskRatio = "mask_ratio"
         case quantize, samples

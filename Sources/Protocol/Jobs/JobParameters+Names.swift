@@ -86,6 +86,7 @@ extension JobParameters {
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
         case .verify: return ["quick"]
+        case .optimize: return ["dry_run"]
         }
     }
 }

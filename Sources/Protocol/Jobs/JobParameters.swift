@@ -175,6 +175,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
 
+    // optimize
+    /// Whether the job only measures what it would save (`optimize`); default false.
+    package var dryRun: Bool?
+
     // task-vector, further
     /// The share of each tensor's direction that is kept, the largest elements; default 1 (`task-vector`).
     package var density: Double?

@@ -78,6 +78,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case storeStatus = "store.status"
     /// ``StoreGCParams`` → ``StoreGCResult``
     case storeGC = "store.gc"
+    /// ``StoreOptimizeParams`` → ``JobSubmitResult``
+    case storeOptimize = "store.optimize"
     /// ``NoParams`` → ``QueueStatus``
     case queueStatus = "queue.status"
     /// ``NoParams`` → ``QueueStatus``
@@ -104,7 +106,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
             .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
-            .modelHold, .modelTag, .storeGC, .auditCertificate,
+            .modelHold, .modelTag, .storeGC, .storeOptimize, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
         case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge: .admin

@@ -7,7 +7,9 @@ import Protocol
 struct Store: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Look after the store of versions and datasets.",
-        subcommands: [StoreStatusCommand.self, StoreVerify.self, StoreCollect.self])
+        subcommands: [
+            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreOptimize.self,
+        ])
 }
 
 /// `store status`.
@@ -29,6 +31,7 @@ struct StoreStatusCommand: ClientCommand {
             objects   \(status.objects)
             raw       \(Text.bytes(status.rawBytes))
             stored    \(Text.bytes(status.storedBytes))\(saved)
+            deltas    \(Text.count(status.deltaObjects, "object")), \(Text.bytes(status.deltaSavedBytes)) saved
             garbage   \(Text.count(status.garbageObjects, "object")), \(Text.bytes(status.garbageBytes))
             free      \(Text.bytes(status.freeBytes))
 

@@ -9,5 +9,8 @@ extension Router {
         on(.storeGC) { (params: StoreGCParams, session) async throws(RPCError) in
             try await control.gc(dryRun: params.dryRun ?? false, peer: session.peer)
         }
+        on(.storeOptimize) { (params: StoreOptimizeParams, session) async throws(RPCError) in
+            try await control.optimize(params, peer: session.peer)
+        }
     }
 }

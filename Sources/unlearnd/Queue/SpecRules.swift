@@ -31,10 +31,11 @@ enum SpecRules {
     }
 
     private static func checkCommon(_ spec: JobSpec) throws(RPCError) {
-        if spec.kind == .verify {
+        if spec.kind == .verify || spec.kind == .optimize {
             if let model = spec.model {
                 throw fault(
-                    "model", "verify looks at the whole store, not at \(model)", "leave the model out")
+                    "model", "\(spec.kind.rawValue) looks at the whole store, not at \(model)",
+                    "leave the model out")
             }
         } else {
             guard let model = spec.model else {

@@ -39,6 +39,11 @@ enum VersionBinder {
         var bound = Bound(nil)
         switch spec.kind {
         case .verify: order.manifests = try VersionRow.liveManifests(change.db)
+        case .optimize:
+            let plan = try DifferencePlan(now: change.now, change.db)
+            order.manifests = plan.inFull
+            order.pairs = plan.pairs
+            pinned += plan.versions
         case .create:
             if let model = spec.model?.model, try ModelRow.find(model, change.db) != nil {
                 throw JobFailure(

@@ -23,6 +23,8 @@ enum Promise {
     case objectsGone(Set<Digest>)
     /// A damaged object was moved aside: it is there, and no longer where it would be read.
     case quarantined(Digest)
+    /// The object is stored as a difference, or in full; `nil` while that changes.
+    case isDifference(Digest, Bool?)
 }
 
 /// All that holds at one moment, and what the store must be whatever was promised.
@@ -34,6 +36,7 @@ struct Promises {
     private var datasetsGone: Set<Digest> = []
     private var objectsGone: Set<Digest> = []
     private var quarantined: Set<Digest> = []
+    private var differences: [Digest: Bool] = [:]
 
     mutating func take(_ promise: Promise) {
         switch promise {
@@ -48,6 +51,7 @@ struct Promises {
         case .giveUpObject(let id): single.remove(id)
         case .objectsGone(let ids): objectsGone.formUnion(ids)
         case .quarantined(let id): quarantined.insert(id)
+        case .isDifference(let id, let isOne): differences[id] = isOne
         }
     }
 
@@ -74,6 +78,16 @@ struct Promises {
             let aside = try fileSystem.list(CrashTrace.root + "/quarantine")
             for id in quarantined where !aside.contains(where: { $0.hasPrefix(id.hex) }) {
                 return "the damaged object \(id.short) is not in quarantine"
+            }
+            for (id, isOne) in differences where (try store.stat(id)?.base != nil) != isOne {
+                return "the object \(id.short) is not stored as it was"
+            }
+            if let delta = try objects.first(where: { try store.stat($0)?.base != nil }) {
+                let format = try fileSystem.text(CrashTrace.root + "/FORMAT")
+                for list in ["read", "write", "check", "delete"] {
+                    let features = try StrictJSON.parse(format)[list]
+                    guard features == ["deltas"] else { return "\(delta.short) where FORMAT has \(format)" }
+                }
             }
             let report = try StoreVerifier.run(store: store, manifestIDs: [], level: .full, threads: 1)
             return report.isSound ? nil : "damage: \(report)"
