@@ -248,6 +248,56 @@ def compare(title, source, kind, bin, work):
     shutil.rmtree(os.path.join(work, "back"))
 
 
+def differences(shared, bin, work):
+    """What a version costs once it is stored as differences from the one that an edit made of it."""
+    tiny = os.path.join(shared, "models", "tofu-tiny")
+    rows = os.path.join(tiny, "data")
+    sets = ["--forget", os.path.join(rows, "forget.jsonl"), "--retain", os.path.join(rows, "retain.jsonl")]
+    edits = [
+        ("ablate, 0.1 % of the units", ["ablate", "--fraction", "0.001", *sets]),
+        ("ablate, 1 % of the units", ["ablate", "--fraction", "0.01", *sets]),
+        ("task vector, scale 0.001", ["task-vector", "--finetuned", "other", "--scale", "0.001"]),
+        ("task vector, scale 1", ["task-vector", "--finetuned", "other", "--scale", "1"]),
+    ]
+    lines = []
+    for name, edit in edits:
+        target = os.path.join(work, "kept")
+        shutil.rmtree(target, ignore_errors=True)
+        os.makedirs(target)
+        with Daemon(bin, target) as daemon:
+            daemon.ctl("model", "import", "model", os.path.join(tiny, "full"))
+            full = daemon.ctl("store", "status")["stored_bytes"]
+            if "other" in edit:
+                daemon.ctl("model", "import", "other", os.path.join(tiny, "retrained"))
+            one = daemon.ctl("store", "status")["stored_bytes"]
+            daemon.ctl("submit", edit[0], "--model", "model", *edit[1:], "--no-evaluate", "--wait")
+            two = daemon.ctl("store", "status")["stored_bytes"]
+            seconds = timed(lambda: daemon.ctl("store", "optimize", "--wait"))
+            # The newer version is what the store would have alone, so the rest is what the older one adds.
+            saved = two - daemon.ctl("store", "status")["stored_bytes"]
+            out = os.path.join(work, "back")
+            shutil.rmtree(out, ignore_errors=True)
+            daemon.ctl("model", "export", "model@v1", out)
+            if digests(out) != digests(os.path.join(tiny, "full")):
+                raise SystemExit(f"{name}: the older version did not come back")
+        added = two - one
+        lines.append(
+            [
+                name,
+                f"{added / 1e6:.2f} MB ({added / full * 100:.1f} %)",
+                f"{(added - saved) / 1e6:.3f} MB ({(added - saved) / full * 100:.2f} %)",
+                f"{seconds:.2f} s",
+            ]
+        )
+        shutil.rmtree(target)
+        shutil.rmtree(out)
+    table(
+        f"tofu-tiny/full, f32, {full / 1e6:.1f} MB in full: what the version before an edit adds",
+        ["edit", "in full", "as differences", "optimize"],
+        lines,
+    )
+
+
 def main(bin, work):
     here = os.path.join(work, "store")
     os.makedirs(here)
@@ -255,6 +305,8 @@ def main(bin, work):
     for config in sorted(glob.glob(os.path.join(shared or "/nonexistent", "models", "*", "*", "config.json"))):
         model = os.path.dirname(config)
         compare(os.path.relpath(model, os.path.join(shared, "models")) + ", f32", model, "float32", bin, here)
+    if shared and os.path.isdir(os.path.join(shared, "models", "tofu-tiny")):
+        differences(shared, bin, here)
     large = os.path.join(here, "weights")
     weights(large)
     compare("weight-like bf16", large, "bfloat16", bin, here)

@@ -88,6 +88,7 @@ enum Worker {
         case .verify: try VerifyJob(context).run()
         case .backup: try BackupJob(context).run()
         case .restore: try HealJob(context).run()
+        case .optimize: try OptimizeJob(context).run()
         case .ascent, .graddiff, .npo, .simnpo, .dpo, .idk, .altpo, .rmu, .undial, .wga, .satimp, .ceu, .pdu,
             .update:
             try GradientJob(context).run()

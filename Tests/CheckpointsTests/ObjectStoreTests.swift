@@ -137,8 +137,9 @@ struct ObjectStoreTests {
         let cases: [(String, CheckpointError.Code, (inout [UInt8]) -> Void)] = [
             ("version", .newerFormat, { $0[4] = 2 }),
             ("unknown kind", .newerFormat, { $0[5] = 77 }),
-            ("delta", .newerFormat, { $0[6] = 1 }),
-            ("base id", .newerFormat, { $0[60] = 1 }),
+            ("representation", .newerFormat, { $0[6] = 2 }),
+            ("a delta without a base", .corrupt, { $0[6] = 1 }),
+            ("a base of a full object", .corrupt, { $0[60] = 1 }),
             ("encryption", .newerFormat, { $0[83] = 1 }),
             ("frame size", .newerFormat, { $0[82] = 30 }),
             ("unknown transform", .newerFormat, { $0[80] = 200 }),

@@ -98,7 +98,8 @@ struct SchemaTests {
             ("model.tag", ["version": "target@v1", "tag": "first"]),
             ("model.hold", ["version": "target@v1", "reason": "a test"]),
             ("model.rollback", ["model": "target", "to": "v1"]), ("store.status", [:]),
-            ("store.gc", ["dry_run": true]), ("queue.status", [:]), ("audit.log", ["limit": 20]),
+            ("store.gc", ["dry_run": true]), ("store.optimize", ["dry_run": true]), ("queue.status", [:]),
+            ("audit.log", ["limit": 20]),
             ("audit.verify", [:]), ("audit.key", [:]),
         ]
         for (method, params) in requests {

@@ -27,14 +27,13 @@ package enum GarbageCollector {
 
     /// Removes the garbage, beside readers and writers; see ``plan(store:liveManifests:cutoff:)``.
     ///
-    /// Each batch of 64 is checked again under the lock under which a writer renews an object that it uses.
+    /// Each batch of 64 is checked again under the lock under which a writer renews an object that it uses. Differences
+    /// go, durably, before what they are differences from, so that a loss of power leaves none without its base.
     package static func run(
         store: ObjectStore, liveManifests: [Digest], cutoff: Int64
     ) throws -> Garbage {
         var freed = Garbage(objects: 0, bytes: 0)
-        let garbage = try candidates(store, liveManifests, cutoff)
-        for start in stride(from: 0, to: garbage.count, by: 64) {
-            let batch = garbage[start..<min(start + 64, garbage.count)]
+        for batch in batches(try candidates(store, liveManifests, cutoff)) {
             try Checkpoints.store("garbage") {
                 var directories: Set<String> = []
                 try store.whileLocked(exclusive: true) {
@@ -55,35 +54,81 @@ package enum GarbageCollector {
         return freed
     }
 
+    private struct Candidate {
+        var id: Digest
+        /// Bytes of its file.
+        var size: Int
+        /// What it is a difference from.
+        var base: Digest?
+    }
+
+    /// At most 64 at a time, none together with, or after, what it is a difference from.
+    private static func batches(_ garbage: [Candidate]) -> [ArraySlice<Candidate>] {
+        let bases = garbage.filter { $0.base != nil }
+        var level: [Digest: Int] = [:]
+        // As often as a chain is long; a ring, which nobody can read, ends here too.
+        for _ in 0..<ObjectStore.deepest {
+            for candidate in bases {
+                guard let base = candidate.base else { continue }
+                level[base] = max(
+                    level[base, default: 0],
+                    min(level[candidate.id, default: 0] + 1, ObjectStore.deepest))
+            }
+        }
+        let levels = Dictionary(grouping: garbage) { level[$0.id, default: 0] }
+        return levels.sorted { $0.key < $1.key }.flatMap { _, all in
+            stride(from: 0, to: all.count, by: 64).map { all[$0..<min($0 + 64, all.count)] }
+        }
+    }
+
     private static func candidates(
         _ store: ObjectStore, _ liveManifests: [Digest], _ cutoff: Int64
-    ) throws -> [(id: Digest, size: Int)] {
+    ) throws -> [Candidate] {
         // Listed before marking: what appears later is not even looked at.
         let all = try store.list()
         let live = try store.liveObjects(liveManifests)
         return try Checkpoints.store("garbage") {
-            try all.compactMap { id in
-                guard !live.contains(id), let status = try store.fileSystem.status(store.path(of: id)),
-                    status.kind == .regular, status.modified < cutoff
-                else { return nil }
-                return (id, status.size)
+            var young: [Digest] = []
+            var old: [Candidate] = []
+            for id in all where !live.contains(id) {
+                guard let status = try store.fileSystem.status(store.path(of: id)), status.kind == .regular
+                else { continue }
+                if status.modified < cutoff {
+                    old.append(Candidate(id: id, size: status.size))
+                } else {
+                    young.append(id)
+                }
+            }
+            guard try store.usesDeltas() else { return old }
+            // What a writer may have begun to use must stay readable.
+            let needed = Set(try store.bases(under: young).values)
+            return try old.filter { !needed.contains($0.id) }.map { candidate in
+                var candidate = candidate
+                candidate.base = try store.base(of: candidate.id)
+                return candidate
             }
         }
     }
 }
 
 extension ObjectStore {
-    /// Removes the damaged files in `quarantine/` whose objects neither a given version nor a dataset needs; returns
-    /// how many.
+    /// Removes the damaged files in `quarantine/` whose objects neither a given version nor a dataset needs, and those
+    /// that may be differences from such; returns how many.
     ///
     /// A purge calls it: what was set aside holds the bytes of purged versions as well.
     package func sweepQuarantine(liveManifests: [Digest]) throws -> Int {
-        let live = try liveObjects(liveManifests)
+        let live = try neededObjects(liveManifests)
         return try store("the quarantine") {
+            let usesDeltas = try usesDeltas()
             var swept = 0
             for name in try fileSystem.list(root + "/quarantine") {
-                guard let id = Digest(hex: String(name.prefix(64))), !live.contains(id) else { continue }
-                try fileSystem.unlink(root + "/quarantine/" + name)
+                let path = root + "/quarantine/" + name
+                guard let id = Digest(hex: String(name.prefix(64))) else { continue }
+                // A head that cannot be read does not tell from what.
+                let mayStay =
+                    !usesDeltas || ((try? head(path)).map { $0.base.map(live.contains) ?? true } ?? false)
+                if live.contains(id), mayStay { continue }
+                try fileSystem.unlink(path)
                 swept += 1
             }
             if swept > 0 { try fileSystem.synchronizeDirectory(root + "/quarantine") }
@@ -91,11 +136,18 @@ extension ObjectStore {
         }
     }
 
-    /// Every object that the given versions and all datasets need, manifests included.
+    /// Every object that the given versions and all datasets need, manifests included, and what those are differences
+    /// from.
     func liveObjects(_ manifests: [Digest]) throws -> Set<Digest> {
-        var live = Set(manifests)
-        for id in Set(manifests) { live.formUnion(try manifest(id).objects) }
-        for id in try listDatasets() { live.formUnion(try datasetRegions(id).map(\.id)) }
-        return live
+        let needed = try neededObjects(manifests)
+        return try store("the objects") { needed.union(try bases(under: needed).values) }
+    }
+
+    /// Every object that the given versions and all datasets name, manifests included.
+    func neededObjects(_ manifests: [Digest]) throws -> Set<Digest> {
+        var needed = Set(manifests)
+        for id in Set(manifests) { needed.formUnion(try manifest(id).objects) }
+        for id in try listDatasets() { needed.formUnion(try datasetRegions(id).map(\.id)) }
+        return needed
     }
 }

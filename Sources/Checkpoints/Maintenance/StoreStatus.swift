@@ -16,9 +16,14 @@ package struct StoreStatus: Hashable, Sendable {
     package var garbageObjects: Int
     /// Bytes of their files.
     package var garbageBytes: Int
+    /// Chunks of live versions that are stored as differences from others.
+    package var deltaObjects = 0
+    /// How many bytes more their files would have if they were stored in full.
+    package var deltaSavedBytes = 0
 
     /// Counts.
-    /// - Complexity: reads the live manifests and the sizes of all objects' files, no content.
+    /// - Complexity: reads the live manifests and the sizes of all objects' files, their heads where there are
+    ///   differences, no content.
     /// - Throws: ``CheckpointError``: `.missing`, `.corrupt`, `.ioFailure`.
     package static func compute(store: ObjectStore, liveManifests: [Digest]) throws -> StoreStatus {
         var status = StoreStatus(
@@ -34,9 +39,16 @@ package struct StoreStatus: Hashable, Sendable {
         status.rawBytes = sizes.values.reduce(0, +)
         let live = try store.liveObjects(liveManifests)
         try Checkpoints.store("the objects") {
+            let usesDeltas = try store.usesDeltas()
             for id in try store.list() {
                 guard let file = try store.fileSystem.status(store.path(of: id)) else { continue }
-                if sizes[id] != nil { status.storedBytes += file.size }
+                if sizes[id] != nil {
+                    status.storedBytes += file.size
+                    if usesDeltas, let info = try? store.stat(id), info.base != nil {
+                        status.deltaObjects += 1
+                        status.deltaSavedBytes += info.fullSize - info.storedSize
+                    }
+                }
                 if !live.contains(id) {
                     status.garbageObjects += 1
                     status.garbageBytes += file.size

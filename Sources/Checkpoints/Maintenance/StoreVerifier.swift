@@ -46,6 +46,9 @@ package enum StoreVerifier {
 
     /// Checks every object in the store and every one that the given versions and the datasets need.
     ///
+    /// An object is read through what it is a difference from, so damage there is found with either; the versions named
+    /// are all that need it, through whatever differences.
+    ///
     /// - Parameters:
     ///   - manifestIDs: The versions that ought to be whole.
     ///   - quarantine: Move damaged objects out of the way, so that storing the same bytes again heals them.
@@ -71,7 +74,11 @@ package enum StoreVerifier {
                 report.corruptDatasets[id] = error.message
             }
         }
-        let ids = Set(try store.list()).union(users.keys).sorted()
+        var all = Set(try store.list()).union(users.keys)
+        let bases = try Checkpoints.store("the objects") { try store.bases(under: all) }
+        all.formUnion(bases.values)
+        passDown(bases, &users)
+        let ids = all.sorted()
         let pipeline = OrderedPipeline<Finding, Finding>(
             count: ids.count, threads: threads, slotSize: 0,
             fill: { index, _ in (0, try check(ids[index], store, level)) }, work: { $2 })
@@ -98,6 +105,18 @@ package enum StoreVerifier {
         return report
     }
 
+    /// Whoever needs an object needs what it is a difference from.
+    private static func passDown(_ bases: [Digest: Digest], _ users: inout [Digest: Set<Digest>]) {
+        for (object, manifests) in users {
+            var seen: Set = [object]
+            var next = bases[object]
+            while let base = next, seen.insert(base).inserted {
+                users[base, default: []].formUnion(manifests)
+                next = bases[base]
+            }
+        }
+    }
+
     private enum Finding: Sendable {
         case sound(Int)
         case missing
@@ -113,9 +132,17 @@ package enum StoreVerifier {
             case .quick: break
             case .stored: try store.check(id)
             case .full:
-                // A manifest must also be one.
-                if info.kind == .manifest { _ = try store.manifest(id) } else { _ = try store.get(id) }
+                // A manifest must also be one. A difference itself is looked at first: it stays where it is when only
+                // its base is damaged, which may be healed.
+                if info.base != nil {
+                    try store.check(id)
+                } else if info.kind == .manifest {
+                    _ = try store.manifest(id)
+                } else {
+                    _ = try store.get(id)
+                }
             }
+            if info.base != nil { return try through(id, store, level, info.storedSize) }
             return .sound(info.storedSize)
         } catch let error as CheckpointError {
             switch error.code {
@@ -125,5 +152,30 @@ package enum StoreVerifier {
             default: throw error
             }
         }
+    }
+
+    /// Checks a sound difference together with what it is one from.
+    private static func through(_ id: Digest, _ store: ObjectStore, _ level: Level, _ size: Int) throws
+        -> Finding
+    {
+        do {
+            if level == .full {
+                _ = try store.get(id)
+            } else {
+                try Checkpoints.store("object \(id.short)") {
+                    _ = try store.bases(of: try store.head(store.path(of: id)))
+                }
+            }
+            return .sound(size)
+        } catch let error as CheckpointError where error.code == .corrupt {
+            // Of its own content it would be: the checksums of what is stored hold, its base may not.
+            return isWhole(id, store) ? .corrupt(error.message) : .unknown(error.message)
+        }
+    }
+
+    /// Whether what a difference is one from can be read.
+    private static func isWhole(_ id: Digest, _ store: ObjectStore) -> Bool {
+        guard let base = try? store.base(of: id) else { return true }
+        return (try? store.get(base)) != nil
     }
 }

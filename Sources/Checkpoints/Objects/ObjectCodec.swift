@@ -15,6 +15,8 @@ final class ObjectCodec {
     private let trial = RawBuffer(ZstdCompressor.bound(sampleSize))
     private let sample = RawBuffer(sampleSize)
     private let frame = RawBuffer(ObjectHeader.frameSize)
+    /// A plane of a delta compressed the other way; made when first needed.
+    private let rival = RawBuffer(0)
     /// The file last encoded.
     private let output = RawBuffer(1 << 16)
     /// For whoever reads a file to decode.
@@ -34,19 +36,38 @@ final class ObjectCodec {
         huffman = ZstdCompressor(.huffman)
     }
 
+    /// What a delta is taken from.
+    struct Base {
+        var id: Digest
+        /// Its content.
+        var bytes: UnsafeRawBufferPointer
+        /// Bytes of the full file that the delta is to take the place of.
+        var fullSize: Int
+    }
+
     /// The object file of `raw`, valid until the next call, checked by decoding it again.
+    /// - Parameter base: With it the file is a delta; its content has the length of `raw`.
     func encode(
-        _ raw: UnsafeRawBufferPointer, id: Digest, kind: ObjectKind, dtype: DType?
+        _ raw: UnsafeRawBufferPointer, id: Digest, kind: ObjectKind, dtype: DType?, base: Base? = nil
     ) throws(ObjectFault) -> UnsafeRawBufferPointer {
         guard raw.count <= kind.limit else { throw .tooLong(UInt64(raw.count)) }
         var header = ObjectHeader(
-            kind: kind, dtype: dtype, rawSize: raw.count, id: id, transform: PlaneTransform(dtype))
+            kind: kind, dtype: dtype, rawSize: raw.count, id: id,
+            transform: base == nil ? PlaneTransform(dtype) : PlaneTransform(differencesOf: dtype))
+        if let base { (header.base, header.fullSize) = (base.id, base.fullSize) }
         output.reserve(header.size + raw.count + ZstdCompressor.bound(ObjectHeader.frameSize))
         var end = header.size
         var choices = [Choice](repeating: .store, count: header.transform.width)
         for index in 0..<header.frames {
             let start = index << ObjectHeader.frameLog2
-            let source = UnsafeRawBufferPointer(rebasing: raw[start..<start + header.frameCount(index)])
+            let place = start..<start + header.frameCount(index)
+            var source = UnsafeRawBufferPointer(rebasing: raw[place])
+            if let base {
+                let codes = frame.prefix(source.count)
+                ElementDifference(width: header.transform.width).take(
+                    UnsafeRawBufferPointer(rebasing: base.bytes[place]), from: source, into: codes)
+                source = UnsafeRawBufferPointer(codes)
+            }
             if header.transform != .none {
                 header.transform.split(source, into: planes.bytes, stride: Self.planeStride, level: level)
             }
@@ -58,10 +79,16 @@ final class ObjectCodec {
                     : UnsafeRawBufferPointer(
                         rebasing: planes.bytes[plane * Self.planeStride..<plane * Self.planeStride + count])
                 let target = UnsafeMutableRawBufferPointer(rebasing: output.bytes[end...])
-                // Neighbouring frames are alike: the trial is made on every fourth.
-                if index % 4 == 0 || index == header.frames - 1 { choices[plane] = choose(bytes) }
+                // Neighbouring frames are alike: the trial is made on every fourth. Not so differences, of which most
+                // frames may have none.
+                if base == nil, index % 4 == 0 || index == header.frames - 1 {
+                    choices[plane] = choose(bytes)
+                }
                 var part = ObjectHeader.Part(
-                    codec: .zstd, size: compress(bytes, choices[plane], into: target), checksum: 0)
+                    codec: .zstd,
+                    size: base == nil
+                        ? compress(bytes, choices[plane], into: target) : compressBest(bytes, into: target),
+                    checksum: 0)
                 if part.size == 0 {
                     part = ObjectHeader.Part(codec: .stored, size: count, checksum: 0)
                     target.copyMemory(from: bytes)
@@ -73,11 +100,12 @@ final class ObjectCodec {
         }
         header.write(into: output.prefix(header.size))
         let file = UnsafeRawBufferPointer(output.prefix(end))
-        try verify(file, is: raw, id: id)
+        try verify(file, is: raw, id: id, base: base)
         return file
     }
 
-    /// Decodes a file into `target`, which has exactly its raw size. Does not check the content id.
+    /// Decodes a file into `target`, which has exactly its raw size and, for a delta, holds the base's content. Does
+    /// not check the content id.
     func decode(
         _ file: UnsafeRawBufferPointer, _ header: ObjectHeader, into target: UnsafeMutableRawBufferPointer
     ) throws(ObjectFault) {
@@ -87,7 +115,14 @@ final class ObjectCodec {
             let start = index << ObjectHeader.frameLog2
             let piece = UnsafeMutableRawBufferPointer(
                 rebasing: target[start..<start + header.frameCount(index)])
-            try decodeFrame(file, header, index, at: &at, into: piece)
+            guard header.base != nil else {
+                try decodeFrame(file, header, index, at: &at, into: piece)
+                continue
+            }
+            let codes = frame.prefix(piece.count)
+            try decodeFrame(file, header, index, at: &at, into: codes)
+            ElementDifference(width: header.transform.width).add(
+                UnsafeRawBufferPointer(codes), to: UnsafeRawBufferPointer(piece), into: piece)
         }
     }
 
@@ -104,15 +139,21 @@ final class ObjectCodec {
     }
 
     private func verify(
-        _ file: UnsafeRawBufferPointer, is raw: UnsafeRawBufferPointer, id: Digest
+        _ file: UnsafeRawBufferPointer, is raw: UnsafeRawBufferPointer, id: Digest, base: Base?
     ) throws(ObjectFault) {
         let header = try ObjectHeader(file, fileSize: file.count)
-        guard header.id == id, header.rawSize == raw.count else { throw .content }
+        guard header.id == id, header.rawSize == raw.count, header.base == base?.id else { throw .content }
         var at = header.size
         for index in 0..<header.frames {
             let start = index << ObjectHeader.frameLog2
             let piece = frame.prefix(header.frameCount(index))
             try decodeFrame(file, header, index, at: &at, into: piece)
+            if let base {
+                ElementDifference(width: header.transform.width).add(
+                    UnsafeRawBufferPointer(piece),
+                    to: UnsafeRawBufferPointer(rebasing: base.bytes[start..<start + piece.count]), into: piece
+                )
+            }
             let original = UnsafeRawBufferPointer(rebasing: raw[start..<start + piece.count])
             guard equal(UnsafeRawBufferPointer(piece), original) else { throw .content }
         }
@@ -170,6 +211,18 @@ final class ObjectCodec {
             }
         guard let size, size < bytes.count - bytes.count / 32 else { return 0 }
         return size
+    }
+
+    /// Compresses one plane of a delta both ways, and keeps the shorter; 0 when it is better stored as it is.
+    private func compressBest(
+        _ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        let byMatches = compress(bytes, .fast, into: target)
+        rival.reserve(ZstdCompressor.bound(bytes.count))
+        let byHuffman = compress(bytes, .huffman, into: rival.bytes)
+        guard byHuffman > 0, byMatches == 0 || byHuffman < byMatches else { return byMatches }
+        target.copyMemory(from: UnsafeRawBufferPointer(rival.prefix(byHuffman)))
+        return byHuffman
     }
 
     /// Four pieces spread over the plane, or all of a short one.

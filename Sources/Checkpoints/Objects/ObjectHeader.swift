@@ -25,20 +25,22 @@ package enum ObjectKind: UInt8, Hashable, Sendable, CaseIterable {
 /// The head of an object file, all little-endian:
 ///
 /// ```
-/// 0   "ULO1" | version u8 | kind u8 | representation u8 (0 full) | dtype u8
+/// 0   "ULO1" | version u8 | kind u8 | representation u8 (0 full, 1 delta) | dtype u8
 /// 8   raw length u64 | content id [32] | base id [32] | transform u8 | planes u8 | log2 frame u8 (20) | sealing u8
-/// 84  frames × planes × { codec u8, stored length u32, crc32c u32 }   | crc32c of all before u32 | payload
+/// 84  length of the full file u64, of a delta only
+///     frames × planes × { codec u8, stored length u32, crc32c u32 }   | crc32c of all before u32 | payload
 /// ```
 ///
-/// Frames of 1 MiB hold their planes one after another. The version, a base (a delta against another object)
-/// and a sealing (encryption) other than 0 belong to newer formats and are refused as such.
+/// Frames of 1 MiB hold their planes one after another. What a delta's planes hold is the ``ElementDifference`` of the
+/// content and the base object's. Other versions, and a sealing (encryption) other than 0, belong to newer formats and
+/// are refused as such.
 struct ObjectHeader: Hashable, Sendable {
     static let fixedSize = 84
     static let frameLog2 = 20
     static let frameSize = 1 << frameLog2
     static let magic = Array("ULO1".utf8)
     /// The longest head of any object within the limits.
-    static let maximumSize = fixedSize + 4 * (ChunkPlan.grid >> frameLog2) * 8 * 9 + 4
+    static let maximumSize = fixedSize + 8 + 4 * (ChunkPlan.grid >> frameLog2) * 8 * 9 + 4
 
     /// How one plane of one frame is stored.
     struct Part: Hashable, Sendable {
@@ -53,16 +55,21 @@ struct ObjectHeader: Hashable, Sendable {
     var rawSize: Int
     var id: Digest
     var transform: PlaneTransform
+    /// The object that a delta is a difference from; `nil` for a full one.
+    var base: Digest?
+    /// Bytes of the full file that a delta took the place of; 0 for a full one.
+    var fullSize = 0
     /// Frame-major, then plane.
     var parts: [Part]
 
     var frames: Int { Self.frames(rawSize) }
     static func frames(_ rawSize: Int) -> Int { (rawSize + frameSize - 1) >> frameLog2 }
-    static func size(rawSize: Int, transform: PlaneTransform) -> Int {
-        fixedSize + frames(rawSize) * transform.width * 9 + 4
+    static func size(rawSize: Int, transform: PlaneTransform, isDelta: Bool) -> Int {
+        tableStart(isDelta) + frames(rawSize) * transform.width * 9 + 4
     }
+    private static func tableStart(_ isDelta: Bool) -> Int { fixedSize + (isDelta ? 8 : 0) }
 
-    var size: Int { Self.size(rawSize: rawSize, transform: transform) }
+    var size: Int { Self.size(rawSize: rawSize, transform: transform, isDelta: base != nil) }
     /// Size of the whole file.
     var fileSize: Int { parts.reduce(size) { $0 + $1.size } }
 
@@ -78,10 +85,16 @@ struct ObjectHeader: Hashable, Sendable {
         target[7] = dtype?.code ?? 0
         target.storeBytes(of: UInt64(rawSize).littleEndian, toByteOffset: 8, as: UInt64.self)
         for (index, byte) in id.bytes.enumerated() { target[16 + index] = byte }
+        if let base {
+            target[6] = 1
+            for (index, byte) in base.bytes.enumerated() { target[48 + index] = byte }
+            target.storeBytes(
+                of: UInt64(fullSize).littleEndian, toByteOffset: Self.fixedSize, as: UInt64.self)
+        }
         target[80] = transform.rawValue
         target[81] = UInt8(transform.width)
         target[82] = UInt8(Self.frameLog2)
-        var at = Self.fixedSize
+        var at = Self.tableStart(base != nil)
         for part in parts {
             target[at] = part.codec.rawValue
             target.storeBytes(of: UInt32(part.size).littleEndian, toByteOffset: at + 1, as: UInt32.self)
@@ -111,17 +124,37 @@ struct ObjectHeader: Hashable, Sendable {
         }
         guard bytes[82] == UInt8(Self.frameLog2) else { throw .newer("frames of 2^\(bytes[82]) bytes") }
         guard rawSize <= UInt64(ObjectKind.manifest.limit) else { throw .tooLong(rawSize) }
-        let size = Self.size(rawSize: Int(rawSize), transform: transform)
+        guard bytes[6] <= 1 else { throw .newer("representation \(bytes[6])") }
+        let isDelta = bytes[6] == 1
+        let size = Self.size(rawSize: Int(rawSize), transform: transform, isDelta: isDelta)
         guard bytes.count >= size else { throw .truncated }
         let checked = UnsafeRawBufferPointer(rebasing: bytes[..<(size - 4)])
         guard crc32c(checked) == u32(size - 4) else { throw .headChecksum }
-        guard bytes[6] == 0, bytes[48..<80].allSatisfy({ $0 == 0 }) else { throw .newer("a delta") }
         guard bytes[83] == 0 else { throw .newer("encryption \(bytes[83])") }
         guard let kind = ObjectKind(rawValue: bytes[5]) else { throw .newer("kind \(bytes[5])") }
         guard rawSize <= UInt64(kind.limit) else { throw .tooLong(rawSize) }
-        guard let id = Digest(bytes: bytes[16..<48]) else { throw .truncated }
+        guard let id = Digest(bytes: bytes[16..<48]), let base = Digest(bytes: bytes[48..<80]) else {
+            throw .truncated
+        }
+        let dtype = DType(code: bytes[7])
+        if isDelta {
+            let full = UInt64(
+                littleEndian: bytes.loadUnaligned(fromByteOffset: Self.fixedSize, as: UInt64.self))
+            guard kind == .chunk else { throw .delta("only a chunk can be one") }
+            guard transform == PlaneTransform(differencesOf: dtype) else {
+                throw .delta("its elements are not those of its type")
+            }
+            guard base != id else { throw .delta("its base is itself") }
+            guard full <= UInt64(Self.maximumSize + ZstdCompressor.bound(kind.limit)) else {
+                throw .delta("no object's file has \(full) bytes")
+            }
+            self.base = base
+            fullSize = Int(full)
+        } else if base.bytes.contains(where: { $0 != 0 }) {
+            throw .delta("a full object has no base")
+        }
         self.kind = kind
-        self.dtype = DType(code: bytes[7])
+        self.dtype = dtype
         self.rawSize = Int(rawSize)
         self.id = id
         self.transform = transform
@@ -130,7 +163,7 @@ struct ObjectHeader: Hashable, Sendable {
         var total = size
         for frame in 0..<Self.frames(Int(rawSize)) {
             for plane in 0..<transform.width {
-                let at = Self.fixedSize + parts.count * 9
+                let at = Self.tableStart(isDelta) + parts.count * 9
                 let raw = transform.size(ofPlane: plane, frame: frameCount(frame))
                 guard let codec = Part.Codec(rawValue: bytes[at]) else { throw .newer("codec \(bytes[at])") }
                 let part = Part(codec: codec, size: Int(u32(at + 1)), checksum: u32(at + 5))
@@ -168,6 +201,10 @@ enum ObjectFault: Error, Hashable, CustomStringConvertible {
     case content
     case name
     case notAFile
+    /// A head that no delta has.
+    case delta(String)
+    /// What the object is a difference from is not usable, and why.
+    case base(Digest, String)
 
     var description: String {
         switch self {
@@ -184,6 +221,8 @@ enum ObjectFault: Error, Hashable, CustomStringConvertible {
         case .content: "its bytes do not hash to its id"
         case .name: "it is stored under another object's name"
         case .notAFile: "it is not a regular file"
+        case .delta(let why): "it cannot be a difference: \(why)"
+        case .base(let id, let why): "it is a difference from object \(id.short), and of that: \(why)"
         }
     }
 }

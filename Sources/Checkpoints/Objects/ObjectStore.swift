@@ -4,9 +4,9 @@ import Protocol
 
 /// The objects on disk, addressed by the SHA-256 of their raw bytes, and the datasets' references to them.
 ///
-/// Objects are written once and never changed. The tree itself is the index: `FORMAT`, `objects/ab/cd/<id>`,
-/// `datasets/ab/<id>`, `staging/<transaction>/`, `quarantine/`, `gc.lock`. Safe for many threads and processes
-/// at once. Knows nothing of models, versions or jobs.
+/// An object's content never changes; how it is stored may, between in full and as a delta against another. The tree
+/// itself is the index: `FORMAT`, `objects/ab/cd/<id>`, `datasets/ab/<id>`, `staging/<transaction>/`, `quarantine/`,
+/// `gc.lock`, `optimize.lock`. Safe for many threads and processes at once. Knows nothing of models, versions or jobs.
 package final class ObjectStore: Sendable {
     /// The directory that holds everything.
     package let root: String
@@ -54,6 +54,10 @@ package final class ObjectStore: Sendable {
         package var storedSize: Int
         /// When it was last written or asked for by a writer, nanoseconds since 1970.
         package var modified: Int64
+        /// The object that it is stored as a difference from; `nil` when it is stored in full.
+        package var base: Digest?
+        /// Bytes of the file that it would have in full; those that it has when it is stored so.
+        package var fullSize: Int
     }
 
     /// Begins to write: objects go through a transaction, whose `sync` makes them durable.
@@ -62,25 +66,35 @@ package final class ObjectStore: Sendable {
     /// Reads an object and checks it against its name.
     /// - Throws: ``CheckpointError``: `.missing`, `.corrupt`, `.newerFormat`, `.ioFailure`.
     package func get(_ id: Digest) throws -> [UInt8] {
-        try read(path: path(of: id), "object \(id.short)") { file, header, codec in
+        let (raw, delta) = try read(path: path(of: id), "object \(id.short)") {
+            file, header, codec -> ([UInt8], Int?) in
             guard header.id == id else { throw ObjectFault.name }
+            if header.base != nil { return ([], header.rawSize) }
             let raw = try Self.decode(file, header, codec)
             guard ContentHash.of(raw) == id else { throw ObjectFault.content }
-            return raw
+            return (raw, nil)
+        }
+        guard let delta else { return raw }
+        return try [UInt8](unsafeUninitializedCapacity: delta) { buffer, count in
+            try assemble(id, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: delta))
+            count = delta
         }
     }
 
     /// Reads an object into the front of `buffer` and checks it against its name; returns its size.
     /// - Throws: as ``get(_:)``; `.corrupt` also when the buffer is too small.
     package func get(_ id: Digest, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-        try read(path: path(of: id), "object \(id.short)") { file, header, codec in
+        let (size, isDelta) = try read(path: path(of: id), "object \(id.short)") { file, header, codec in
             guard header.id == id else { throw ObjectFault.name }
             guard header.rawSize <= buffer.count else { throw ObjectFault.tooLong(UInt64(header.rawSize)) }
+            if header.base != nil { return (header.rawSize, true) }
             let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<header.rawSize])
             try codec.decode(file, header, into: target)
             guard ContentHash.of(UnsafeRawBufferPointer(target)) == id else { throw ObjectFault.content }
-            return header.rawSize
+            return (header.rawSize, false)
         }
+        if isDelta { try assemble(id, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<size])) }
+        return size
     }
 
     /// What the object's head says, or `nil` when it is not there.
@@ -94,7 +108,8 @@ package final class ObjectStore: Sendable {
             guard header.id == id else { throw ObjectFault.name }
             return Info(
                 kind: header.kind, dtype: header.dtype, rawSize: header.rawSize, storedSize: status.size,
-                modified: status.modified)
+                modified: status.modified, base: header.base,
+                fullSize: header.base == nil ? status.size : header.fullSize)
         }
     }
 
@@ -199,21 +214,26 @@ package final class ObjectStore: Sendable {
         path: String, _ thing: String,
         _ body: (UnsafeRawBufferPointer, ObjectHeader, ObjectCodec) throws -> R
     ) throws -> R {
-        try store(thing) {
-            try codecs.with { codec in
-                let count = try fileSystem.with(path, .read) { descriptor in
-                    let status = try fileSystem.status(descriptor)
-                    guard status.kind == .regular else { throw ObjectFault.notAFile }
-                    let limit = ObjectHeader.maximumSize + ZstdCompressor.bound(ObjectKind.manifest.limit)
-                    guard status.size <= limit else { throw ObjectFault.tooLong(UInt64(status.size)) }
-                    codec.input.reserve(status.size)
-                    let count = try fileSystem.read(descriptor, into: codec.input.prefix(status.size), at: 0)
-                    guard count == status.size else { throw ObjectFault.truncated }
-                    return count
-                }
-                let file = UnsafeRawBufferPointer(codec.input.prefix(count))
-                return try body(file, try ObjectHeader(file, fileSize: count), codec)
+        try store(thing) { try readFile(path, body) }
+    }
+
+    /// Reads the object file at `path` and gives it to `body`; failures are as they come.
+    func readFile<R>(
+        _ path: String, _ body: (UnsafeRawBufferPointer, ObjectHeader, ObjectCodec) throws -> R
+    ) throws -> R {
+        try codecs.with { codec in
+            let count = try fileSystem.with(path, .read) { descriptor in
+                let status = try fileSystem.status(descriptor)
+                guard status.kind == .regular else { throw ObjectFault.notAFile }
+                let limit = ObjectHeader.maximumSize + ZstdCompressor.bound(ObjectKind.manifest.limit)
+                guard status.size <= limit else { throw ObjectFault.tooLong(UInt64(status.size)) }
+                codec.input.reserve(status.size)
+                let count = try fileSystem.read(descriptor, into: codec.input.prefix(status.size), at: 0)
+                guard count == status.size else { throw ObjectFault.truncated }
+                return count
             }
+            let file = UnsafeRawBufferPointer(codec.input.prefix(count))
+            return try body(file, try ObjectHeader(file, fileSize: count), codec)
         }
     }
 

@@ -27,6 +27,16 @@ package enum PlaneTransform: UInt8, CaseIterable, Sendable {
         }
     }
 
+    /// The transform that suits differences between elements of a type: they have no sign bit to rotate.
+    init(differencesOf dtype: DType?) {
+        switch PlaneTransform(dtype).width {
+        case 2: self = .bytes2
+        case 4: self = .bytes4
+        case 8: self = .bytes8
+        default: self = .none
+        }
+    }
+
     /// Bytes of an element, which is also the number of planes.
     package var width: Int {
         switch self {

@@ -4,35 +4,87 @@ import Protocol
 
 /// The FORMAT file, which says what a program must know to use the store.
 enum StoreFormat {
+    /// What a program must know beyond the first format, and this one does.
+    enum Feature: String, CaseIterable {
+        /// Objects that are stored as differences from others: whoever does not know it can neither read them nor tell
+        /// that their bases are needed.
+        case deltas
+    }
+
+    private static let lists = ["read", "write", "check", "delete"]
+
     /// Checks the file, or writes it for a new store; its name is the caller's to synchronise.
     static func check(root: String, kind: ObjectStore.Kind = .state, _ fileSystem: any FileSystem) throws {
         let path = root + "/FORMAT"
-        guard let status = try fileSystem.status(path) else {
+        guard try fileSystem.status(path) != nil else {
             try write(root: root, path: path, kind, fileSystem)
             return
         }
-        guard status.kind == .regular, status.size <= 65536 else {
+        let value = try read(root: root, fileSystem)
+        guard value["store"]?.stringValue == kind.rawValue else {
+            throw broken(path, "it is not that of \(kind.words)")
+        }
+        // Features that a program must know before it may read, write, check or delete.
+        let unknown = lists.flatMap { value[$0]?.arrayValue ?? [] }.filter {
+            $0.stringValue.flatMap(Feature.init) == nil
+        }
+        guard value["format"]?.integerValue == 1, unknown.isEmpty else {
+            let names = Set(unknown.map { quoted($0.stringValue ?? $0.serializedString()) }).sorted()
+            throw CheckpointError(
+                .newerFormat,
+                "the store at \(root) was written by a newer version"
+                    + (names.isEmpty ? "" : ", which uses \(names.joined(separator: ", "))"),
+                hint: "use that version, or another state directory")
+        }
+    }
+
+    /// Whether the store says that it uses a feature.
+    static func has(_ feature: Feature, root: String, _ fileSystem: any FileSystem) throws -> Bool {
+        let value = try read(root: root, fileSystem)
+        return lists.allSatisfy {
+            value[$0]?.arrayValue?.contains(.string(feature.rawValue)) == true
+        }
+    }
+
+    /// Writes down, durably, that the store uses a feature.
+    static func add(_ feature: Feature, root: String, _ fileSystem: any FileSystem) throws {
+        guard var value = try read(root: root, fileSystem).objectValue else { return }
+        for list in lists {
+            let names = value[list]?.arrayValue ?? []
+            if !names.contains(.string(feature.rawValue)) {
+                value[list] = .array(names + [.string(feature.rawValue)])
+            }
+        }
+        let path = root + "/FORMAT"
+        let temporary = path + "." + randomName()
+        do {
+            try fileSystem.with(temporary, .create) { descriptor in
+                try (JSONValue.object(value).serialized() + [0x0A]).withUnsafeBytes {
+                    try fileSystem.write(descriptor, $0)
+                }
+                try fileSystem.synchronize(descriptor)
+            }
+            try fileSystem.rename(temporary, to: path)
+        } catch {
+            try? fileSystem.unlink(temporary)
+            throw error
+        }
+        try fileSystem.synchronizeDirectory(root)
+    }
+
+    private static func read(root: String, _ fileSystem: any FileSystem) throws -> JSONValue {
+        let path = root + "/FORMAT"
+        guard let status = try fileSystem.status(path), status.kind == .regular, status.size <= 65536 else {
             throw broken(path, "it is not a short file")
         }
         var text = [UInt8](repeating: 0, count: status.size)
         let count = try fileSystem.with(path, .read) { descriptor in
             try text.withUnsafeMutableBytes { try fileSystem.read(descriptor, into: $0, at: 0) }
         }
-        let value: JSONValue
         do {
-            value = try StrictJSON.parse(Array(text.prefix(count)))
+            return try StrictJSON.parse(Array(text.prefix(count)))
         } catch {
             throw broken(path, "\(error)")
-        }
-        guard value["store"]?.stringValue == kind.rawValue else {
-            throw broken(path, "it is not that of \(kind.words)")
-        }
-        // Features that a program must know before it may read, write, check or delete.
-        let features = ["read", "write", "check", "delete"].flatMap { value[$0]?.arrayValue ?? [] }
-        guard value["format"]?.integerValue == 1, features.isEmpty else {
-            throw CheckpointError(
-                .newerFormat, "the store at \(root) was written by a newer version",
-                hint: "use that version, or another state directory")
         }
     }
 

@@ -70,7 +70,8 @@ package final class StoreTransaction: Sendable {
     /// New objects so far, and the bytes of their files.
     package var written: (objects: Int, bytes: Int) { state.withLock { ($0.newObjects, $0.newBytes) } }
 
-    /// Stores `raw` under its SHA-256 unless it is there already.
+    /// Stores `raw` under its SHA-256 unless it is there already. What is there as a delta is written in full: nothing
+    /// that is made now shall hang on what an older version is stored by.
     ///
     /// The dtype only chooses the compression. Durable after ``sync()``.
     /// - Throws: ``CheckpointError``: `.storageFull`, `.ioFailure`; `.unsupported` for too many bytes.
@@ -90,10 +91,9 @@ package final class StoreTransaction: Sendable {
             let path = store.path(of: id)
             let stored = try store.codecs.with { codec in
                 let file = try codec.encode(raw, id: id, kind: kind, dtype: dtype)
-                try publish(file, as: path)
+                try replace(path, by: file)
                 return file.count
             }
-            touched(path)
             state.withLock {
                 $0.newObjects += 1
                 $0.newBytes += stored
@@ -139,13 +139,25 @@ package final class StoreTransaction: Sendable {
         guard try store.fileSystem.status(path) != nil else { return nil }
         return try store.whileLocked(exclusive: false) {
             guard let status = try store.fileSystem.status(path), status.kind == .regular,
-                let header = try? store.head(path), header.id == id, header.rawSize == rawSize
+                let header = try? store.head(path), header.id == id, header.rawSize == rawSize,
+                header.base == nil
             else { return nil }
             try store.fileSystem.touch(path)
             // Another writer may have renamed it there a moment ago and not be done with its own sync.
             touched(path)
             return status.size
         }
+    }
+
+    /// Publishes a file where one may be already; its name is durable after ``sync()``.
+    func replace(_ path: String, by bytes: UnsafeRawBufferPointer) throws {
+        if try store.fileSystem.status(path) == nil {
+            try publish(bytes, as: path)
+        } else {
+            // A collector that was about to remove the old file must not remove this one.
+            try store.whileLocked(exclusive: false) { try publish(bytes, as: path) }
+        }
+        touched(path)
     }
 
     /// Writes a file durably under a temporary name and renames it into place.

@@ -25,12 +25,14 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     case restore
     /// Puts a model's head where serving engines read it; made by the daemon, never submitted.
     case publish
+    // Work on the store.
+    case optimize
 
     /// Whether the job commits a new version of its model; such jobs run one at a time per model.
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish:
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish, .optimize:
             false
         default: editsVersion
         }

@@ -89,6 +89,7 @@ extension JobParameters {
         case .backup: return ["target", "full"]
         case .restore: return ["target", "dry_run"]
         case .publish: return ["target"]
+        case .optimize: return ["dry_run"]
         }
     }
 }

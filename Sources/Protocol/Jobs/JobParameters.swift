@@ -185,7 +185,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var target: String?
     /// Whether objects that the target has already are read again too (`backup`); default false.
     package var full: Bool?
-    /// Whether it is only told what would be brought back (`restore`); default false.
+    /// Whether it is only told what would be done (`restore`, `optimize`); default false.
     package var dryRun: Bool?
 
     // task-vector, further

@@ -88,6 +88,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case storeBackups = "store.backups"
     /// ``StoreRestoreParams`` → ``JobSubmitResult``
     case storeRestore = "store.restore"
+    /// ``StoreOptimizeParams`` → ``JobSubmitResult``
+    case storeOptimize = "store.optimize"
     /// ``NoParams`` → ``QueueStatus``
     case queueStatus = "queue.status"
     /// ``NoParams`` → ``QueueStatus``
@@ -114,7 +116,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .viewer
         case .blobBegin, .blobChunk, .blobCommit, .transferOpen, .jobSubmit, .jobSweep, .jobCancel, .jobRetry,
             .jobHold, .jobRelease, .jobPause, .jobResume, .modelRollback, .modelPromote, .modelFilter,
-            .modelHold, .modelTag, .storeGC, .storeBackup, .auditCertificate,
+            .modelHold, .modelTag, .storeGC, .storeBackup, .storeOptimize, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
         case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore,

@@ -19,10 +19,15 @@ package struct StoreStatus: Codable, Hashable, Sendable {
     package var freeBytes: Int64
     /// Bytes of the training checkpoints of jobs that run, wait or are paused; they hold traces of the jobs' data.
     package var trainingBytes: Int64
+    /// Objects that are stored as differences from others.
+    package var deltaObjects: Int
+    /// How many bytes more their files would have if they were stored in full.
+    package var deltaSavedBytes: Int64
     /// A status.
     package init(
         rawBytes: Int64, storedBytes: Int64, objects: Int, versions: Int, models: Int, datasets: Int,
-        garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64, trainingBytes: Int64
+        garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64, trainingBytes: Int64,
+        deltaObjects: Int, deltaSavedBytes: Int64
     ) {
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
@@ -34,6 +39,8 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         self.garbageBytes = garbageBytes
         self.freeBytes = freeBytes
         self.trainingBytes = trainingBytes
+        self.deltaObjects = deltaObjects
+        self.deltaSavedBytes = deltaSavedBytes
     }
 
     enum CodingKeys: String, CodingKey {
@@ -44,6 +51,8 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         case garbageBytes = "garbage_bytes"
         case freeBytes = "free_bytes"
         case trainingBytes = "training_bytes"
+        case deltaObjects = "delta_objects"
+        case deltaSavedBytes = "delta_saved_bytes"
     }
 }
 
@@ -73,6 +82,15 @@ package struct StoreGCResult: Codable, Hashable, Sendable {
         case objects, bytes, expired
         case dryRun = "dry_run"
     }
+}
+
+/// `store.optimize`: queues a job of the kind `optimize`.
+package struct StoreOptimizeParams: Codable, Hashable, Sendable {
+    /// Whether the job only measures what it would save.
+    package var dryRun: Bool?
+    /// A wish.
+    package init(dryRun: Bool? = nil) { self.dryRun = dryRun }
+    enum CodingKeys: String, CodingKey { case dryRun = "dry_run" }
 }
 
 /// `audit.log`: the newest rows, oldest first.

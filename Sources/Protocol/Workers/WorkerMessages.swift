@@ -38,8 +38,10 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var lineage: [LineageStep]?
     /// Earlier requests on the model, oldest first: measured again beside the order's own sets.
     package var earlier: [EarlierCheck]?
-    /// Every live manifest (`verify`, `restore`).
+    /// Every live manifest (`verify`, `restore`), or those of the versions that stay in full (`optimize`).
     package var manifests: [Digest]?
+    /// Which versions may be told by which, those made last first (`optimize`).
+    package var pairs: [ManifestPair]?
     /// Every dataset (`restore`).
     package var datasets: [Digest]?
     /// The backup directory (`backup`, `restore`).
@@ -63,8 +65,19 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
             descriptors
-        case checkpoint, earlier, datasets, backup
+        case checkpoint, earlier, datasets, backup, pairs
         case lifeLock = "life_lock"
+    }
+}
+
+/// A version and one that was made from it, by their manifests.
+package struct ManifestPair: Codable, Hashable, Sendable {
+    package var parent: Digest
+    package var child: Digest
+    /// A pair.
+    package init(parent: Digest, child: Digest) {
+        self.parent = parent
+        self.child = child
     }
 }
 

@@ -9,8 +9,8 @@ struct Store: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Look after the store of versions and datasets.",
         subcommands: [
-            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreBackup.self, StoreBackups.self,
-            StoreRestore.self,
+            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreOptimize.self, StoreBackup.self, 
+            StoreBackups.self, StoreRestore.self,
         ])
 }
 
@@ -33,6 +33,7 @@ struct StoreStatusCommand: ClientCommand {
             objects   \(status.objects)
             raw       \(Text.bytes(status.rawBytes))
             stored    \(Text.bytes(status.storedBytes))\(saved)
+            deltas    \(Text.count(status.deltaObjects, "object")), \(Text.bytes(status.deltaSavedBytes)) saved
             garbage   \(Text.count(status.garbageObjects, "object")), \(Text.bytes(status.garbageBytes))
             free      \(Text.bytes(status.freeBytes))
 

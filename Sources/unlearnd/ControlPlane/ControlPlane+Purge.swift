@@ -14,8 +14,8 @@ extension ControlPlane {
                 .invalidParams, "name the version: \(params.version.model)@v1",
                 hint: "unlearnctl model history \(params.version.model) lists the versions", field: "version")
         }
-        return try await purge(reason: params.reason, peer) { change in
-            try PurgePlan.version(params.version, change.now, change.db)
+        return try await purge(reason: params.reason, peer) { now, db in
+            try PurgePlan.version(params.version, now, db)
         }
     }
 
@@ -23,11 +23,11 @@ extension ControlPlane {
     /// - Throws: `not_found`, `conflict` for one that an unfinished job reads.
     package func purge(_ params: PurgeDatasetParams, peer: Peer) async throws(RPCError) -> PurgeResult {
         let id = try await dataset(params.dataset).dataset
-        return try await purge(reason: params.reason, peer) { change in
-            guard let set = try StoredDataset.find(id, change.db) else {
+        return try await purge(reason: params.reason, peer) { now, db in
+            guard let set = try StoredDataset.find(id, db) else {
                 throw RPCError(.gone, "dataset \(id.short) was purged meanwhile")
             }
-            return try PurgePlan.dataset(set, change.now, change.db)
+            return try PurgePlan.dataset(set, now, db)
         }
     }
 
@@ -54,24 +54,26 @@ extension ControlPlane {
                 try await database.read { try PurgePlan.job(job, shares, .now, $0).result }
             }
         }
-        return try await purge(reason: params.reason, peer) { change in
-            guard Set(try StoredDataset.all(change.db).map(\.id)) == datasets else {
+        return try await purge(reason: params.reason, peer) { now, db in
+            guard Set(try StoredDataset.all(db).map(\.id)) == datasets else {
                 throw RPCError(.conflict, "datasets came or went meanwhile", hint: "try again")
             }
-            return try PurgePlan.job(job, shares, change.now, change.db)
+            return try PurgePlan.job(job, shares, now, db)
         }
     }
 
     private func purge(
-        reason: String?, _ peer: Peer, _ plan: @escaping @Sendable (Change) throws -> PurgePlan
+        reason: String?, _ peer: Peer,
+        _ plan: @escaping @Sendable (Timestamp, Database) throws -> PurgePlan
     ) async throws(RPCError) -> PurgeResult {
         guard reason?.utf8.count ?? 0 <= 4096 else {
             throw RPCError(.invalidParams, "a reason has at most 4096 bytes", field: "reason")
         }
         return try await answering {
+            try await detach(plan)
             let purge = try await reserve.spending {
                 try await database.change { change in
-                    let plan = try plan(change)
+                    let plan = try plan(change.now, change.db)
                     if let first = plan.result.obstacles.first {
                         let rest = plan.result.obstacles.count - 1
                         throw RPCError(
@@ -84,6 +86,20 @@ extension ControlPlane {
             FailPoint.afterPurgeRecord.reach()
             defer { reserve.take() }
             return try await finish(purge: purge)
+        }
+    }
+
+    /// Writes in full what stays and is stored as a difference from what goes, as long as everything is still there: that
+    /// needs space, and where there is none nothing may be destroyed.
+    private func detach(_ plan: @escaping @Sendable (Timestamp, Database) throws -> PurgePlan) async throws {
+        let manifests = try await database.read { db in
+            let plan = try plan(.now, db)
+            return plan.result.obstacles.isEmpty
+                ? try VersionRow.liveManifests(db, leaving: plan.versions) : nil
+        }
+        guard let manifests else { return }
+        _ = try await offloading { [store] in
+            try store.detach(liveManifests: manifests, givesUpDamaged: false)
         }
     }
 
@@ -154,6 +170,8 @@ extension ControlPlane {
         let writing = [uploading, oldest].compactMap(\.self).min().map { $0 - 60_000 }
         let cutoff = min(writing ?? now, now) * 1_000_000
         return try await offloading { [store] in
+            // What became a difference since the purge was asked for, too.
+            _ = try store.detach(liveManifests: manifests, givesUpDamaged: true)
             let garbage = try GarbageCollector.run(store: store, liveManifests: manifests, cutoff: cutoff)
             _ = try store.sweepQuarantine(liveManifests: manifests)
             guard writing != nil else { return (garbage, 0) }

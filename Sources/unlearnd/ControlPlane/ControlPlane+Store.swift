@@ -25,8 +25,20 @@ extension ControlPlane {
                 objects: status.objects,
                 versions: versions, models: models, datasets: datasets, garbageObjects: status.garbageObjects,
                 garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0,
-                trainingBytes: checkpoints.bytes)
+                trainingBytes: checkpoints.bytes, deltaObjects: status.deltaObjects,
+                deltaSavedBytes: Int64(status.deltaSavedBytes))
         }
+    }
+
+    /// `store.optimize`: the job, for those who want it done and know nothing of specifications.
+    package func optimize(_ params: StoreOptimizeParams, peer: Peer) async throws(RPCError) -> JobSubmitResult
+    {
+        var spec = JobSpec(kind: .optimize)
+        if params.dryRun == true {
+            spec.parameters = JobParameters()
+            spec.parameters?.dryRun = true
+        }
+        return try await submit(JobSubmitParams(spec: spec), peer: peer)
     }
 
     /// `store.gc`: removes what no live version and no dataset needs, beside running jobs.

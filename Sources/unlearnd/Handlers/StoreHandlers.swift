@@ -18,5 +18,8 @@ extension Router {
         on(.storeRestore) { (params: StoreRestoreParams, session) async throws(RPCError) in
             try await control.restore(params, peer: session.peer)
         }
+        on(.storeOptimize) { (params: StoreOptimizeParams, session) async throws(RPCError) in
+            try await control.optimize(params, peer: session.peer)
+        }
     }
 }

@@ -90,6 +90,14 @@ enum JobEnd {
                 ])
         }
         if claim.spec.kind.copiesStore { try auditCopy(claim, result, in: change) }
+        if claim.spec.kind == .optimize, claim.spec.parameters?.dryRun != true {
+            var body = JSONObject()
+            body["job"] = .integer(Int64(claim.id))
+            for name in ["deltas", "bytes_before", "bytes_after", "restored"] {
+                body[name] = result.result?[name]?.integerValue.map { .integer($0) } ?? .null
+            }
+            try change.audit("store.optimize", actor: claim.submitter, .object(body))
+        }
         return true
     }
 

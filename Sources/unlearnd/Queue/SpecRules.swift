@@ -36,7 +36,7 @@ enum SpecRules {
     }
 
     private static func checkCommon(_ spec: JobSpec) throws(RPCError) {
-        if spec.kind == .verify || spec.kind.copiesStore {
+        if spec.kind == .verify || spec.kind == .optimize || spec.kind.copiesStore {
             if let model = spec.model {
                 throw fault(
                     "model", "\(spec.kind.rawValue) is about the whole store, not about \(model)",

@@ -44,6 +44,11 @@ enum VersionBinder {
         case .restore:
             order.manifests = try VersionRow.liveManifests(change.db)
             order.datasets = try StoredDataset.all(change.db).map(\.id)
+        case .optimize:
+            let plan = try DifferencePlan(now: change.now, change.db)
+            order.manifests = plan.inFull
+            order.pairs = plan.pairs
+            pinned += plan.versions
         case .create:
             if let model = spec.model?.model, try ModelRow.find(model, change.db) != nil {
                 throw JobFailure(

@@ -58,6 +58,61 @@ struct CrashTests {
             start: start, events: disk.events, known: [first.manifestID, second.manifestID])
     }
 
+    /// A run in which an older version becomes differences from the newer one, is written in full again because the
+    /// newer one goes, becomes differences once more, and goes with everything.
+    static func lifeOfDifferences(on start: SimulatedDisk = CrashTests.empty) throws -> CrashTrace {
+        let disk = SimulatedFileSystem(start)
+        let store = try ObjectStore(root: CrashTrace.root, fileSystem: disk)
+        var random = TestRandom(37)
+        var tensors = [
+            TestTensor("first", .bf16, [140_000], &random), TestTensor("second", .bf16, [135_000], &random),
+        ]
+        func take() throws -> CheckpointImporter.Result {
+            try CheckpointImporter.import(
+                files: [("m.safetensors", TestTensor.file(tensors)), config].map {
+                    ImportFile(path: $0.0, descriptor: disk.source($0.1))
+                }, store: store, threads: 1)
+        }
+        let first = try take()
+        let chunks = first.manifest.files[1].regions.dropFirst().map(\.id)
+        disk.record(.version(first.manifestID))
+        func optimize(_ old: Digest, _ new: Digest) throws {
+            for id in chunks { disk.record(.isDifference(id, nil)) }
+            _ = try StoreOptimizer.run(
+                store: store, pairs: [ManifestPair(parent: old, child: new)], inFull: [new])
+            for id in chunks { disk.record(.isDifference(id, true)) }
+        }
+        func collect(_ live: [Digest]) throws {
+            let before = Set(try store.list())
+            _ = try GarbageCollector.run(store: store, liveManifests: live, cutoff: .max)
+            disk.record(.objectsGone(before.subtracting(try store.list())))
+        }
+        for index in tensors.indices { tensors[index].bytes[0] ^= 1 }
+        let second = try take()
+        disk.record(.version(second.manifestID))
+        try optimize(first.manifestID, second.manifestID)
+
+        disk.record(.giveUp(second.manifestID))
+        let live = [first.manifestID]
+        for id in chunks { disk.record(.isDifference(id, nil)) }
+        let written = try store.detach(liveManifests: live, givesUpDamaged: false)
+        #expect(written.objects == 2)
+        for id in chunks { disk.record(.isDifference(id, false)) }
+        try collect(live)
+
+        for index in tensors.indices { tensors[index].bytes[2] ^= 1 }
+        let third = try take()
+        disk.record(.version(third.manifestID))
+        try optimize(first.manifestID, third.manifestID)
+        disk.record(.giveUp(first.manifestID))
+        disk.record(.giveUp(third.manifestID))
+        for id in chunks { disk.record(.isDifference(id, nil)) }
+        try collect([])
+        return CrashTrace(
+            start: start, events: disk.events,
+            known: [first.manifestID, second.manifestID, third.manifestID])
+    }
+
     /// The state directory is there before the store.
     static let empty: SimulatedDisk = {
         var disk = SimulatedDisk()
@@ -65,16 +120,19 @@ struct CrashTests {
         return disk
     }()
 
-    @Test func `no crash loses what was acknowledged or brings back what was removed`() throws {
-        let trace = try Self.life()
+    static let lives: [@Sendable () throws -> CrashTrace] = [{ try life() }, { try lifeOfDifferences() }]
+
+    @Test(arguments: 0..<2)
+    func `no crash loses what was acknowledged or brings back what was removed`(index: Int) throws {
+        let trace = try Self.lives[index]()
         let outcome = trace.examine(after: trace.events.indices, thorough: true)
         #expect(outcome.violation == nil)
         print("crash states: \(outcome.states) after \(trace.events.count) events")
         #expect(outcome.states >= 10_000)
     }
 
-    @Test func `leaving out any one synchronisation is found`() throws {
-        let trace = try Self.life()
+    @Test(arguments: 0..<2) func `leaving out any one synchronisation is found`(index: Int) throws {
+        let trace = try Self.lives[index]()
         #expect(trace.synchronizations.count > 20)
         for position in trace.synchronizations {
             let mutant = trace.without(position)

@@ -25,6 +25,8 @@ enum Promise {
     case quarantined(Digest)
     /// The generation of a backup is whole.
     case generation(Int)
+    /// The object is stored as a difference, or in full; `nil` while that changes.
+    case isDifference(Digest, Bool?)
 }
 
 /// All that holds at one moment, and what the store must be whatever was promised.
@@ -37,6 +39,7 @@ struct Promises {
     private var objectsGone: Set<Digest> = []
     private var quarantined: Set<Digest> = []
     private var generations: Set<Int> = []
+    private var differences: [Digest: Bool] = [:]
 
     mutating func take(_ promise: Promise) {
         switch promise {
@@ -52,6 +55,7 @@ struct Promises {
         case .objectsGone(let ids): objectsGone.formUnion(ids)
         case .quarantined(let id): quarantined.insert(id)
         case .generation(let number): generations.insert(number)
+        case .isDifference(let id, let isOne): differences[id] = isOne
         }
     }
 
@@ -78,6 +82,16 @@ struct Promises {
             let aside = try fileSystem.list(CrashTrace.root + "/quarantine")
             for id in quarantined where !aside.contains(where: { $0.hasPrefix(id.hex) }) {
                 return "the damaged object \(id.short) is not in quarantine"
+            }
+            for (id, isOne) in differences where (try store.stat(id)?.base != nil) != isOne {
+                return "the object \(id.short) is not stored as it was"
+            }
+            if let delta = try objects.first(where: { try store.stat($0)?.base != nil }) {
+                let format = try fileSystem.text(CrashTrace.root + "/FORMAT")
+                for list in ["read", "write", "check", "delete"] {
+                    let features = try StrictJSON.parse(format)[list]
+                    guard features == ["deltas"] else { return "\(delta.short) where FORMAT has \(format)" }
+                }
             }
             let report = try StoreVerifier.run(store: store, manifestIDs: [], level: .full, threads: 1)
             return report.isSound ? nil : "damage: \(report)"

@@ -51,6 +51,15 @@ final class SimulatedFileSystem: FileSystem {
         }
     }
 
+    /// A short file's text.
+    func text(_ path: String) throws -> String {
+        let descriptor = try open(path, .read)
+        defer { try? close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: try status(descriptor).size)
+        _ = try bytes.withUnsafeMutableBytes { try read(descriptor, into: $0, at: 0) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     private func with<R: Sendable>(
         _ operation: String, _ path: String = "", _ body: (inout State) throws(Failure) -> R
     ) throws(FileSystemError) -> R {
