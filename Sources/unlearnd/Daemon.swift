@@ -100,6 +100,8 @@ private struct ControlPlaneService: Service {
 
     func run() async throws {
         await control.start()
+        let tidying = Task { await control.tidy() }
+        defer { tidying.cancel() }
         try? await gracefulShutdown()
         manager.stopping()
         logger.notice("stopping: running jobs will start again with the next daemon")

@@ -123,20 +123,23 @@ package final class ControlPlane: Sendable {
     /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
     package func run() async {
         await start()
-        // Often enough for rules that count in days.
-        let tidying = Task {
-            while !Task.isCancelled {
-                await tidyCandidates()
-                await finishPurges()
-                try? await Task.sleep(for: .seconds(3600))
-            }
-        }
+        let tidying = Task { await tidy() }
         defer { tidying.cancel() }
         let (stream, continuation) = AsyncStream<Never>.makeStream()
         // Ends only with the task.
         for await _ in stream {}
         continuation.finish()
         await shutdown()
+    }
+
+    /// Gives up what is due and finishes purges, every hour until the calling task is cancelled.
+    package func tidy() async {
+        // Often enough for rules that count in days.
+        while !Task.isCancelled {
+            await tidyCandidates()
+            await finishPurges()
+            try? await Task.sleep(for: .seconds(3600))
+        }
     }
 
     /// Starts nothing more, stops the workers (their jobs wait again, at no cost), ends the subscriptions and

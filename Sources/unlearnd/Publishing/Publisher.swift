@@ -54,7 +54,7 @@ struct Publisher: Sendable {
         let files = manifest.files.map { TargetDirectory.File(path: $0.path, size: Int64($0.size)) }
         var copy = PublicationCopyRow(target: name, version: base, files: files)
         let earlier = known.first { $0.name == copy.name }
-        let directory = try await open(target, known)
+        let directory = try await open(target)
         if earlier?.state == .whole, directory.isWhole(copy.name, files) {
             copy.state = .whole
             return Work(target: target, copy: copy)
@@ -78,7 +78,7 @@ struct Publisher: Sendable {
         do {
             let known = try await database.read { try PublicationCopyRow.all(at: work.target.name, $0) }
             guard known.contains(where: { $0.name == work.copy.name && $0.state == .writing }) else { return }
-            let directory = try await open(work.target, known)
+            let directory = try await open(work.target)
             guard !directory.isSealed(work.copy.name) else { return }
             try await remove(work.copy, directory)
         } catch {
@@ -95,7 +95,7 @@ struct Publisher: Sendable {
     {
         let (target, name) = (work.target, work.copy.name)
         let known = try await database.read { try PublicationCopyRow.all(at: target.name, $0) }
-        let directory = try await open(target, known)
+        let directory = try await open(target)
         var copy = work.copy
         if copy.state == .writing {
             let files = copy.files
@@ -175,7 +175,7 @@ struct Publisher: Sendable {
     func remove(_ copies: [PublicationCopyRow], from name: String) async throws -> [String] {
         let target = try target(name)
         let known = try await database.read { try PublicationCopyRow.all(at: name, $0) }
-        let directory = try await open(target, known)
+        let directory = try await open(target)
         var removed: [String] = []
         for copy in known where copies.contains(where: { $0.name == copy.name }) {
             if try directory.shown() == copy.name {
@@ -199,7 +199,7 @@ struct Publisher: Sendable {
     /// Gives an empty directory back.
     func release(_ name: String) async throws {
         let target = try target(name)
-        try await open(target, []).release()
+        try await open(target).release()
     }
 
     /// Puts right what a daemon that died has left in a target.
@@ -207,7 +207,7 @@ struct Publisher: Sendable {
     func repair(_ row: PublicationRow) async throws -> VersionNumber? {
         let target = try target(row.target)
         let known = try await database.read { try PublicationCopyRow.all(at: row.target, $0) }
-        let directory = try await open(target, known)
+        let directory = try await open(target)
         for copy in known where copy.state != .whole {
             // It got its name when it was whole.
             if copy.state == .writing, directory.isSealed(copy.name) {
@@ -235,10 +235,21 @@ struct Publisher: Sendable {
         return target
     }
 
-    private func open(_ target: PublishTarget, _ known: [PublicationCopyRow]) async throws -> TargetDirectory
-    {
-        let (store, names) = (store, Set(known.map(\.name)))
-        return try await offloading { try TargetDirectory(target, store: store, known: names) }
+    /// Opens a target's directory. A job and a purge may work beside each other in one: what was made after the rows
+    /// were read is looked up once more before it is held to be foreign.
+    private func open(_ target: PublishTarget) async throws -> TargetDirectory {
+        let store = store
+        var tries = 0
+        while true {
+            let names = Set(
+                try await database.read { try PublicationCopyRow.all(at: target.name, $0) }.map(\.name))
+            do {
+                return try await offloading { try TargetDirectory(target, store: store, known: names) }
+            } catch let failure as JobFailure where failure.kind == .target && tries < 2 {
+                tries += 1
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
     }
 
     private func remove(_ copy: PublicationCopyRow, _ directory: TargetDirectory) async throws {
