@@ -16,6 +16,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var threads: Int
     /// What running jobs may use together, bytes; `nil`: 80 % of the machine's or the control group's memory.
     package var memoryLimit: Int64?
+    /// What starts the processes of jobs that several do together.
+    package var mpirun: String
     /// Seconds that a cancelled worker has before it is killed.
     package var grace: Double
     /// How long candidates are kept.
@@ -27,7 +29,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package init(
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
-        memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules(),
+        memoryLimit: Int64? = nil, mpirun: String = MPILauncher.standardPath, grace: Double = 5,
+        candidates: CandidateRules = CandidateRules(),
         reviewLeaseDays: Int = JobSpec.defaultLeaseDays
     ) {
         self.stateDirectory = stateDirectory
@@ -36,6 +39,7 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.interactive = interactive
         self.threads = threads
         self.memoryLimit = memoryLimit
+        self.mpirun = mpirun
         self.grace = grace
         self.candidates = candidates
         self.reviewLeaseDays = reviewLeaseDays

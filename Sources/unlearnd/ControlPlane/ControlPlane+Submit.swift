@@ -23,6 +23,12 @@ extension ControlPlane {
                 return existing
             }
             let isDryRun = params.dryRun == true
+            if spec.parameters?.startedBy == .mpi,
+                let fault = MPILauncher(path: configuration.mpirun).fault
+            {
+                throw RPCError(
+                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.ranks")
+            }
             try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
             var files: DescriptorSet?

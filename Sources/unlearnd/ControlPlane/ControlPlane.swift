@@ -93,7 +93,8 @@ package final class ControlPlane: Sendable {
             database: database, hub: hub, store: store,
             launcher: executable.map {
                 WorkerLauncher(
-                    executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
+                    executable: $0, environment: WorkerExecutable.environment(),
+                    mpi: MPILauncher(path: configuration.mpirun), grace: configuration.grace)
             },
             grace: configuration.grace, checkpoints: checkpoints, logger: logger)
         if !recovered.isEmpty {
