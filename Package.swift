@@ -39,6 +39,7 @@ let package = Package(
         // C leaves. No allocation, no mutable globals.
         .target(name: "CLinux", path: "Sources/CLinux"),
         .target(name: "CKernels", path: "Sources/CKernels"),
+        .target(name: "CMPI", path: "Sources/CMPI"),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -71,7 +72,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "unlearnd-worker",
-            dependencies: ["Protocol", "Checkpoints", "Engine", "CLinux", system],
+            dependencies: ["Protocol", "Checkpoints", "Engine", "CLinux", "CMPI", system],
             swiftSettings: strict),
         .executableTarget(
             name: "unlearnctl", dependencies: ["Protocol", "Client", "CLinux", argumentParser, crypto],

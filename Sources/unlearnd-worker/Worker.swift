@@ -8,41 +8,77 @@ import Protocol
 /// The life of this process: take the order, do the job, say how it ended.
 enum Worker {
     /// Runs the job of the order on standard input; returns the exit status.
-    static func run() -> Int32 {
+    ///
+    /// - Parameter inRanks: Whether this is one of the processes of a launcher of MPI.
+    static func run(inRanks: Bool = false) -> Int32 {
         let output = MessageWriter.takeStandardOutput()
-        let inbox = Inbox()
+        guard inRanks else { return run(output, Inbox(), nil) }
+        ParentWatch.begin()
+        let transport: MPITransport
+        do {
+            transport = try MPITransport()
+        } catch {
+            complain(error.message)
+            // Without MPI only the launcher knows which rank this is.
+            if getenv("OMPI_COMM_WORLD_RANK").map({ String(cString: $0) }) == "0" {
+                try? output.send(.failed(error))
+            }
+            return ExitCode.jobFailed.rawValue
+        }
+        if transport.rank > 0 { output.fallSilent() }
+        return run(output, Inbox(isForwarded: true), transport)
+    }
+
+    private static func run(_ output: MessageWriter, _ inbox: Inbox, _ transport: MPITransport?) -> Int32 {
+        let ranks = transport.map { Ranks($0) } ?? .alone
         let order: WorkerOrder
         let descriptors: [Int32]
         do {
-            (order, descriptors) = try inbox.readOrder()
+            if ranks.isFirst {
+                (order, descriptors) = try inbox.readOrder()
+                if transport != nil { _ = try ranks.fromFirst(JSONValue(encoding: order).serialized()) }
+            } else {
+                order = try StrictJSON.parse(try ranks.fromFirst([])).decode(
+                    WorkerOrder.self, allowUnknown: true)
+                descriptors = []
+            }
         } catch {
             complain("no order can be read from standard input: \(JobFailure(describing: error).message)")
+            transport?.abort()
             return ExitCode.usage.rawValue
         }
         do {
             try LifeLock.hold(order.lifeLock)
-            inbox.listen()
-            let context = try JobContext(order: order, descriptors: descriptors, output: output, inbox: inbox)
+            if ranks.isFirst { inbox.listen() }
+            let context = try JobContext(
+                order: order, descriptors: descriptors, output: output, inbox: inbox, ranks: ranks)
             try output.send(.started(environment: context.environmentReport))
             context.log(context.environmentInWords)
+            try context.requireLikeRanks()
             if let warning = context.precisionWarning { try output.send(.warning(warning)) }
             var result = try perform(context)
-            result.peakMemory = PeakMemory.bytes
-            if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {
-                figures["peak_memory"] = result.peakMemory.map { .integer($0) } ?? .null
-                result.result = .object(figures)
+            if ranks.isFirst {
+                result.peakMemory = PeakMemory.bytes.map { $0 + context.peakMemoryOfOthers }
+                if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {
+                    figures["peak_memory"] = result.peakMemory.map { .integer($0) } ?? .null
+                    result.result = .object(figures)
+                }
+                result.add(context.profiles)
+                try hand(over: context, result)
+                try output.send(.finished(result))
             }
-            result.add(context.profiles)
-            try hand(over: context, result)
-            try output.send(.finished(result))
-        } catch is Cancelled {
+            try transport?.finish()
             return 0
+        } catch is Cancelled {
         } catch is Paused {
             try? output.send(.paused)
         } catch {
+            let failure = JobFailure(describing: error)
             // If the daemon cannot hear it, it is gone.
-            try? output.send(.failed(JobFailure(describing: error)))
+            try? output.send(.failed(failure))
+            transport?.report(failure)
         }
+        transport?.abort()
         return 0
     }
 

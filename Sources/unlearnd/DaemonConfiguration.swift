@@ -17,6 +17,7 @@ struct DaemonConfiguration: Sendable {
         case threads
         case memoryLimit = "memory_limit"
         case worker
+        case mpirun
         case logLevel = "log_level"
         case cancelGraceSeconds = "cancel_grace_seconds"
         case candidateDepth = "candidate_depth"
@@ -124,6 +125,7 @@ struct DaemonConfiguration: Sendable {
             threads: try reader.whole(.threads, 1...1024)
                 ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
             memoryLimit: try reader.bytes(.memoryLimit),
+            mpirun: try reader.path(.mpirun) ?? MPILauncher.standardPath,
             grace: try reader.seconds(.cancelGraceSeconds) ?? 5,
             candidates: CandidateRules(
                 depth: try reader.whole(.candidateDepth, 0...1_000_000) ?? CandidateRules().depth,

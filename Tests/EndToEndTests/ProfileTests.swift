@@ -44,7 +44,9 @@ struct ProfileTests {
         let phases = try #require(profiled["result"]?["profile"])
         for phase in ["edit", "evaluate-before", "evaluate-after"] {
             let shares = try #require(phases[phase]?["shares"]?.objectValue)
-            let names = ["gemm", "attention", "normalization", "loss", "optimizer", "input", "other"]
+            let names = [
+                "gemm", "attention", "normalization", "loss", "optimizer", "input", "exchange", "other",
+            ]
             #expect(shares.members.map(\.key).sorted() == names.sorted())
             let values = shares.members.compactMap(\.value.doubleValue)
             #expect(values.allSatisfy { $0 >= 0 } && abs(values.reduce(0, +) - 1) < 1e-6)

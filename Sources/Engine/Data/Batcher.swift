@@ -68,13 +68,14 @@ package struct Batcher: Sendable {
     /// The batch of the given examples.
     package func batch(_ rows: [Int]) -> TokenBatch { TokenBatch(padding: rows.map { examples[$0] }) }
 
-    /// The batch of the given examples in parts of ``partSize``; the last one may be shorter.
-    package func parts(_ rows: [Int]) -> StepBatch {
+    /// The batch of the given examples in parts of ``partSize``; the last one may be shorter. Each part is shared out
+    /// among the ranks by rows.
+    package func parts(_ rows: [Int], _ ranks: Ranks = .alone) -> StepBatch {
         StepBatch(
-            parts: stride(from: 0, to: rows.count, by: partSize).map { start in
-                let rows = Array(rows[start..<min(start + partSize, rows.count)])
-                return StepBatch.Part(rows: rows, batch: batch(rows))
-            })
+            parts: stride(from: 0, to: rows.count, by: partSize).compactMap { start in
+                let own = ranks.share(Array(rows[start..<min(start + partSize, rows.count)]))
+                return own.isEmpty ? nil : StepBatch.Part(rows: own, batch: batch(own))
+            }, places: rows, tokens: rows.reduce(0) { $0 + examples[$1].predictedCount })
     }
 
     /// Batches for evaluation, where order does not matter: examples of like length together, longest first, so that

@@ -46,8 +46,10 @@ package final class ComputeContext: Sendable {
     }
 
     /// Runs `body`, whose time counts as `part` of the profile when one is taken.
-    func timed<Result>(_ part: Profile.Part, operations: Int = 0, _ body: () -> Result) -> Result {
-        profile.isOn ? profile.timed(part, operations: operations, body) : body()
+    func timed<Result>(
+        _ part: Profile.Part, operations: Int = 0, _ body: () throws -> Result
+    ) rethrows -> Result {
+        profile.isOn ? try profile.timed(part, operations: operations, body) : try body()
     }
 
     /// Runs `body` for the tiles `0..<count` on all threads; the time counts as `part`.

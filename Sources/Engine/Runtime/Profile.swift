@@ -15,6 +15,8 @@ package final class Profile: Sendable {
         case optimizer
         /// Making batches.
         case input
+        /// Waiting for other ranks, and bytes from and to them.
+        case exchange
     }
 
     /// What was measured.

@@ -21,13 +21,20 @@ package struct TrainingStateFile {
         let name: String
         let storage: FloatStorage
         let ranges: [Range<Int>]
+        /// What this process holds of them, where others hold the rest.
+        let held: [Range<Int>]?
 
         /// The values of `ranges` of a storage.
-        package init(name: String, storage: FloatStorage, ranges: [Range<Int>]) {
+        package init(
+            name: String, storage: FloatStorage, ranges: [Range<Int>], held: [Range<Int>]? = nil
+        ) {
             self.name = name
             self.storage = storage
             self.ranges = ranges
+            self.held = held
         }
+
+        var isWhole: Bool { held == nil }
     }
 
     private struct Header: Codable {
@@ -50,7 +57,7 @@ package struct TrainingStateFile {
     private static let hashSize = 32
     private static let longestHeader = 64 << 20
     /// Values that are hashed and written at one time: 4 MiB.
-    private static let piece = 1 << 20
+    static let piece = 1 << 20
 
     /// Where the run stood.
     package let state: TrainerState
@@ -111,12 +118,16 @@ package struct TrainingStateFile {
             throw Unusable(reason: "it cannot be read: \(String(cString: strerror(errno)))")
         }
         defer { fclose(file) }
+        var start = dataStart
         for buffer in buffers {
             for range in buffer.ranges {
-                let target = buffer.storage.base + range.lowerBound
-                guard fread(target, 4, range.count, file) == range.count else {
-                    throw Unusable(reason: "it became shorter meanwhile")
+                for part in (buffer.held ?? [range]).map({ $0.clamped(to: range) }) where !part.isEmpty {
+                    let target = buffer.storage.base + part.lowerBound
+                    guard fseek(file, start + 4 * (part.lowerBound - range.lowerBound), SEEK_SET) == 0,
+                        fread(target, 4, part.count, file) == part.count
+                    else { throw Unusable(reason: "it became shorter meanwhile") }
                 }
+                start += 4 * range.count
             }
         }
     }
@@ -167,9 +178,11 @@ package struct TrainingStateFile {
     ///
     /// - Returns: Its size, bytes.
     /// - Throws: ``EngineError`` with `.resources`; the one before is there then.
+    ///
+    /// - Parameter collect: Gives the values of the next of ``pieces(of:)``; read from the buffers unless given.
     package static func write(
         _ state: TrainerState, identity: JSONValue,
-        buffers: [Buffer], to path: String
+        buffers: [Buffer], to path: String, collect: (() throws -> UnsafePointer<Float>?)? = nil
     ) throws -> Int {
         let header = try JSONValue(
             encoding: Header(
@@ -195,15 +208,9 @@ package struct TrainingStateFile {
             size += bytes.count
         }
         try start.withUnsafeBytes(put)
-        for buffer in buffers {
-            for range in buffer.ranges {
-                for first in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
-                    try put(
-                        UnsafeRawBufferPointer(
-                            start: buffer.storage.base + first,
-                            count: 4 * min(piece, range.upperBound - first)))
-                }
-            }
+        for part in pieces(of: buffers) {
+            let own = UnsafePointer(buffers[part.buffer].storage.base + part.range.lowerBound)
+            try put(UnsafeRawBufferPointer(start: try collect?() ?? own, count: 4 * part.range.count))
         }
         try hash.finish().bytes.withUnsafeBytes { try write($0, to: descriptor) }
         guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure("put in its place") }
@@ -212,6 +219,17 @@ package struct TrainingStateFile {
         defer { if folder >= 0 { close(folder) } }
         guard folder >= 0, fsync(folder) == 0 else { throw failure("made durable") }
         return size + hashSize
+    }
+
+    /// What is written at one time, in order.
+    static func pieces(of buffers: [Buffer]) -> [(buffer: Int, range: Range<Int>)] {
+        buffers.enumerated().flatMap { index, buffer in
+            buffer.ranges.flatMap { range in
+                stride(from: range.lowerBound, to: range.upperBound, by: piece).map {
+                    (index, $0..<min($0 + piece, range.upperBound))
+                }
+            }
+        }
     }
 
     private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws {

@@ -38,8 +38,13 @@ extension ComputeContext {
 
     /// Scales gradients down to `limit` where their norm is larger, and returns the norm they had: what
     /// torch.nn.utils.clip_grad_norm_ does, with the norm summed in double.
-    package func clip(_ gradients: FloatStorage, _ ranges: [Range<Int>], to limit: Double) -> Double {
-        let norm = norm(gradients, ranges)
+    ///
+    /// - Parameter ranges: Those that this rank owns, where there are several.
+    package func clip(
+        _ gradients: FloatStorage, _ ranges: [Range<Int>], to limit: Double, ranks: Ranks = .alone
+    ) throws -> Double {
+        var norm = norm(gradients, ranges)
+        if !ranks.isAlone { norm = try ranks.sum(norm * norm).squareRoot() }
         let factor = limit / (norm + 1e-6)
         // A norm that is not a number leaves gradients that are none, as in PyTorch: the run ends by that.
         if !(factor >= 1) { scale(gradients, ranges, by: Float(factor)) }

@@ -31,12 +31,13 @@ package protocol Objective: AnyObject {
 
     /// Adds the gradient of the loss over the step's batches to `gradients`, which are zero at first.
     ///
-    /// Means are over the whole step, whatever parts its batches are cut into.
+    /// Means are over the whole step, whatever parts its batches are cut into; of several ranks each gives its summands
+    /// of gradient and losses.
     /// - Throws: ``EngineError``.
     func accumulate(_ step: StepBatches, _ model: Transformer, into gradients: FloatStorage) throws
         -> StepLosses
 
-    /// Called after the optimiser's step, for what changes from step to step.
+    /// Called after the optimiser's step with the losses of all ranks, for what changes from step to step.
     func finish(_ position: StepPosition, _ losses: StepLosses)
 }
 
@@ -80,8 +81,10 @@ package struct StepLosses: Sendable, Hashable {
     package var forget: Double?
     /// The same of the retain batch, or what stands for it (a divergence).
     package var retain: Double?
-    /// Further figures of the method, by name.
+    /// Further figures of the method, by name: sums over rows or means, as the losses are.
     package var figures: [String: Double]
+    /// Numbers that the step was made with, by name.
+    package var settings: [String: Double] = [:]
 
     /// The figures of a step.
     package init(

@@ -7,12 +7,17 @@ package struct StepBatches: Sendable {
     package var forget: StepBatch?
     /// Rows of what shall be kept, or learned.
     package var retain: StepBatch?
+    /// Who works on the step.
+    package var ranks: Ranks
 
     /// The batches of a step.
-    package init(position: StepPosition, forget: StepBatch? = nil, retain: StepBatch? = nil) {
+    package init(
+        position: StepPosition, forget: StepBatch? = nil, retain: StepBatch? = nil, ranks: Ranks = .alone
+    ) {
         self.position = position
         self.forget = forget
         self.retain = retain
+        self.ranks = ranks
     }
 }
 
@@ -20,6 +25,8 @@ package struct StepBatches: Sendable {
 ///
 /// A mean over the batch is one over all its parts: dividing by ``tokens`` or ``rows`` makes a step of several parts
 /// the same as one of a single part, but for rounding. So transformers' Trainer divides by `num_items_in_batch`.
+/// Where several ranks share a batch, each has parts of its own rows, perhaps none, and divides by the numbers of the
+/// whole: the ranks' sums then add up to the mean.
 package struct StepBatch: Sendable {
     /// Rows that are in memory together.
     package struct Part: Sendable {
@@ -34,58 +41,53 @@ package struct StepBatch: Sendable {
         }
     }
 
-    package var parts: [Part]
+    /// What this rank computes.
+    package let parts: [Part]
+    /// The places of the rows of the whole batch, those of other ranks among them.
+    package let places: [Int]
+    /// Labelled tokens of the whole batch.
+    package let tokens: Int
 
     /// A batch of parts, at least one.
-    package init(parts: [Part]) { self.parts = parts }
+    package init(parts: [Part]) {
+        self.init(
+            parts: parts, places: parts.flatMap(\.rows),
+            tokens: parts.reduce(0) { $0 + $1.batch.predictedCount })
+    }
 
-    /// Labelled tokens of all parts.
-    package var tokens: Int { parts.reduce(0) { $0 + $1.batch.predictedCount } }
-    /// Rows of all parts.
-    package var rows: Int { parts.reduce(0) { $0 + $1.rows.count } }
+    /// One rank's parts of a batch.
+    package init(parts: [Part], places: [Int], tokens: Int) {
+        self.parts = parts
+        self.places = places
+        self.tokens = tokens
+    }
 
-    /// The mean negative log-likelihood per labelled token; no gradients.
+    /// Rows of the whole batch.
+    package var rows: Int { places.count }
+
+    /// The mean negative log-likelihood per labelled token, of several ranks this one's summand; no gradients.
     ///
     /// - Throws: ``EngineError`` with `.invalidBatch`.
     package func loss(_ model: Transformer) throws(EngineError) -> Double {
         var sum = 0.0
-        var tokens = 0
         for part in parts {
-            for score in try model.score(part.batch).joined() {
-                sum += Double(score.nll)
-                tokens += 1
-            }
+            for score in try model.score(part.batch).joined() { sum += Double(score.nll) }
         }
         return sum / Double(tokens)
     }
 
-    /// Adds the gradient of `scale` · mean negative log-likelihood to `gradients`, and returns the mean.
+    /// Adds the gradient of `scale` · mean negative log-likelihood to `gradients`, and returns the mean; of several
+    /// ranks this one's summands.
     ///
     /// - Throws: ``EngineError`` with `.invalidBatch`.
     package func accumulateGradients(
         _ model: Transformer, scale: Double, into gradients: FloatStorage
     ) throws(EngineError) -> Double {
         var sum = LossSum(nll: 0, tokens: 0)
-        let tokens = tokens
         for part in parts {
             sum += try model.accumulateGradients(
                 part.batch, scale: Float(scale), tokens: tokens, into: gradients)
         }
-        return sum.mean
-    }
-
-    /// Adds the gradient of `scale` · mean KL(reference || model) to `gradients`, and returns the mean.
-    ///
-    /// - Throws: ``EngineError`` with `.invalidBatch`.
-    package func accumulateDivergenceGradients(
-        _ model: Transformer, reference: FloatStorage, scale: Double, into gradients: FloatStorage
-    ) throws(EngineError) -> Double {
-        var sum = LossSum(nll: 0, tokens: 0)
-        let tokens = tokens
-        for part in parts {
-            sum += try model.accumulateDivergenceGradients(
-                part.batch, reference: reference, scale: Float(scale), tokens: tokens, into: gradients)
-        }
-        return sum.mean
+        return sum.nll / Double(tokens)
     }
 }

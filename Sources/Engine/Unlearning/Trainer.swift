@@ -66,34 +66,75 @@ package struct Trainer {
     private let settings: Settings
     private let gradients: FloatStorage
     private let optimizer: AdamW
+    private let ranks: Ranks
+    /// What each rank sums and moves.
+    private let slices: RankSlices
 
     /// What changes from step to step, by name: a run goes on from a ``TrainerState`` when these hold the values that
-    /// they had then.
+    /// they had then. Of the moments a rank holds those of its slice.
     package var buffers: [TrainingStateFile.Buffer] {
-        ([("parameters", model.parameters)] + optimizer.moments).map {
-            TrainingStateFile.Buffer(name: $0.0, storage: $0.1, ranges: model.trainable.ranges)
+        let ranges = model.trainable.ranges
+        return [TrainingStateFile.Buffer(name: "parameters", storage: model.parameters, ranges: ranges)]
+            + optimizer.moments.map {
+                TrainingStateFile.Buffer(
+                    name: $0.name, storage: $0.storage, ranges: ranges, held: slices[ranks.rank])
+            }
+    }
+
+    /// Keeps the state and the buffers in a file; all ranks call it, the first one writes.
+    ///
+    /// - Returns: The file's size, bytes; `nil` in the other ranks.
+    /// - Throws: ``EngineError`` with `.resources` where it cannot be written: the one before is there then.
+    package func write(_ state: TrainerState, identity: JSONValue, to path: String) throws -> Int? {
+        let buffers = buffers
+        guard !ranks.isAlone else {
+            return try TrainingStateFile.write(state, identity: identity, buffers: buffers, to: path)
         }
+        var pieces = TrainingStateFile.pieces(of: buffers)[...]
+        let scratch = try FloatStorage(count: TrainingStateFile.piece)
+        func collect() throws -> UnsafePointer<Float>? {
+            guard let piece = pieces.popFirst() else { return nil }
+            let buffer = buffers[piece.buffer]
+            if buffer.isWhole { return UnsafePointer(buffer.storage.base + piece.range.lowerBound) }
+            try ranks.collect(buffer.storage, piece.range, slices, into: scratch)
+            return UnsafePointer(scratch.base)
+        }
+        guard ranks.isFirst else {
+            while try collect() != nil {}
+            return nil
+        }
+        let result = Result {
+            try TrainingStateFile.write(state, identity: identity, buffers: buffers, to: path) {
+                try collect()
+            }
+        }
+        // The others hand over their values to the end, whatever became of the file.
+        while try collect() != nil {}
+        return try result.get()
     }
 
     /// Makes ready to train `model.trainable` in place: memory for gradients and moments, and what the objective needs.
     ///
     /// - Parameters:
     ///   - mask: Which weights may change, of those that are trained at all.
+    ///   - ranks: Who trains the same model together; each has the same `data` and computes its rows.
     ///   - progress: Called with the rows that the objective has looked at beforehand; throwing cancels.
     /// - Throws: ``EngineError`` with `.resources`; what `progress` throws.
     package init(
         _ model: Transformer, data: TrainingData, objective: any Objective, settings: Settings,
-        mask: WeightMask? = nil,
+        mask: WeightMask? = nil, ranks: Ranks = .alone,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
         self.model = model
         self.data = data
         self.objective = objective
         self.settings = settings
+        self.ranks = ranks
+        slices = RankSlices(model.trainable.ranges, count: ranks.count)
         gradients = try model.makeBuffer()
         optimizer = try AdamW(
-            count: model.table.count, ranges: model.trainable.ranges, rates: settings.rates,
-            context: model.context)
+            count: model.table.count, ranges: ranks.isAlone ? model.trainable.ranges : slices[ranks.rank],
+            rates: settings.rates, context: model.context)
         optimizer.mask = mask
         try objective.begin(model, progress: progress)
         // What was taken of the base came in batches of its own, perhaps larger than those of a step.
@@ -128,8 +169,9 @@ package struct Trainer {
                     number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
                 model.context.clear(gradients, ranges)
-                let batches = model.context.timed(.input) { data.batches(rows, at: position) }
-                let losses = try objective.accumulate(batches, model, into: gradients)
+                let batches = model.context.timed(.input) { data.batches(rows, at: position, ranks) }
+                let own = try objective.accumulate(batches, model, into: gradients)
+                let losses = try model.context.timed(.exchange) { try ranks.sum(own) }
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
                     state.cappedAt = loss
                     break
@@ -141,7 +183,11 @@ package struct Trainer {
                 }
                 // What may not change has no say in the gradient's norm.
                 if let mask = optimizer.mask { for range in ranges { mask.clear(gradients, range) } }
-                let norm = settings.clipNorm.map { model.context.clip(gradients, ranges, to: $0) }
+                try ranks.reduce(gradients, slices, model.context)
+                let norm = try settings.clipNorm.map {
+                    try model.context.clip(
+                        gradients, ranks.isAlone ? ranges : slices[ranks.rank], to: $0, ranks: ranks)
+                }
                 if let norm, !norm.isFinite {
                     throw DivergenceError(
                         "the gradient became NaN or infinite in step \(position.number) of \(total)")
@@ -149,6 +195,7 @@ package struct Trainer {
                 optimizer.rates.learningRate =
                     settings.rates.learningRate * settings.schedule.factor(step: position.number, of: total)
                 optimizer.step(model.parameters, gradients)
+                try model.context.timed(.exchange) { try ranks.spread(model.parameters, slices) }
                 objective.finish(position, losses)
                 state.steps = position.number
                 state.stepsOfEpoch += 1

@@ -42,8 +42,8 @@ package enum TrainingData: Sendable {
         }
     }
 
-    /// The batches of a step.
-    func batches(_ step: Step, at position: StepPosition) -> StepBatches {
+    /// The batches of a step, of which `ranks` has its rows.
+    func batches(_ step: Step, at position: StepPosition, _ ranks: Ranks) -> StepBatches {
         let forget: Batcher?
         let retain: Batcher?
         switch self {
@@ -52,7 +52,7 @@ package enum TrainingData: Sendable {
         case .learning(let batcher): (forget, retain) = (nil, batcher)
         }
         return StepBatches(
-            position: position, forget: step.forget.flatMap { forget?.parts($0) },
-            retain: step.retain.flatMap { retain?.parts($0) })
+            position: position, forget: step.forget.flatMap { forget?.parts($0, ranks) },
+            retain: step.retain.flatMap { retain?.parts($0, ranks) }, ranks: ranks)
     }
 }

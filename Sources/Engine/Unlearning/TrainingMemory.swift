@@ -7,6 +7,8 @@ package struct TrainingMemory: Sendable {
     /// What a worker has resident besides what is counted below: code, libraries, the threads' buffers, packed operands
     /// of the matrix products. Measured (`VmHWM` less the rest, over runs of a model of 25 million parameters).
     static let process = 72 << 20
+    /// What OpenMPI takes of each of several ranks, with its shared memory. Measured likewise.
+    static let library = 4 << 20
     /// Rows that are looked at together when an objective takes down what the base says, before the first step.
     static let preparedRows = 4
     /// Pages that are touched at once: 2 MiB. A run of trained values takes whole ones.
@@ -20,6 +22,8 @@ package struct TrainingMemory: Sendable {
     /// Tokens of the longest row.
     package var length: Int
     package var threads: Int
+    /// Processes on this machine that train together.
+    package var ranks = 1
     package var checkpointing = false
     package var adapters: AdapterSettings?
     /// What of the weights is trained, without adapters.
@@ -51,6 +55,7 @@ package struct TrainingMemory: Sendable {
         measured: Int?, threads: Int
     ) {
         self.init(configuration, rows: parameters.batchSize ?? 4, length: length, threads: threads)
+        ranks = parameters.ranks ?? 1
         checkpointing = parameters.checkpointActivations ?? false
         adapters = AdapterSettings(parameters)
         layers = parameters.trainLayers
@@ -70,7 +75,8 @@ package struct TrainingMemory: Sendable {
     ///
     /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
     /// largest batch, all f32; or the weights and the batch that is measured, or that the base is asked with, if that
-    /// is more.
+    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments; the first one
+    /// alone measures.
     /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
     package func predict() throws(EngineError) -> Int {
         var layout = try ModelLayout(configuration)
@@ -82,17 +88,19 @@ package struct TrainingMemory: Sendable {
             : Trainable(table, where: \.isAdapter)
         let trained = trainable.ranges.reduce(0) { $0 + Self.touched($1) }
         let copied = adapters == nil ? copies * table.count : 0
+        let own = Ranks.rowsPerRank(rows, count: ranks)
         let training =
-            table.count + 3 * trained + copied + activations(rows * sequences, length, training: true)
+            table.count + trained + 2 * trained / ranks + copied
+            + activations(own * sequences, length, training: true) + (ranks > 1 ? Ranks.scratch : 0)
         let measuring = measured.map { table.count + activations(measuredRows, $0, training: false) } ?? 0
         // What an objective takes down of the base, it takes before gradients and moments exist.
         let preparing =
             copied > 0 || cached > 0
             ? table.count + copied + activations(Self.preparedRows, length, training: true) : 0
-        return Self.process
-            + max(
-                MemoryLayout<Float>.stride * max(training, preparing) + cached,
-                MemoryLayout<Float>.stride * measuring)
+        let working = MemoryLayout<Float>.stride * max(training, preparing) + cached
+        let process = Self.process + (ranks > 1 ? Self.library : 0)
+        return process + max(working, MemoryLayout<Float>.stride * measuring)
+            + (ranks - 1) * (process + working)
     }
 
     /// Floats that become resident when the values of `range` are used.
@@ -138,9 +146,9 @@ package struct TrainingMemory: Sendable {
             change(&all)
         }
         if !checkpointing { try consider("--checkpoint-activations") { $0.checkpointing = true } }
-        if rows > 1 {
-            let steps = rows * (parameters.accumulate ?? 1)
-            try consider("--batch-size 1 --accumulate \(steps)") { $0.rows = 1 }
+        let rowsPerStep = rows * (parameters.accumulate ?? 1)
+        if rows > ranks, rowsPerStep % ranks == 0 {
+            try consider("--batch-size \(ranks) --accumulate \(rowsPerStep / ranks)") { $0.rows = ranks }
         }
         if adapters == nil, train.isEmpty, freeze.isEmpty {
             try consider("--lora-rank 8") {

@@ -69,6 +69,11 @@ package struct JobParameters: Codable, Hashable, Sendable {
     /// Seconds from one training checkpoint to the next; default 300 (jobs that train).
     package var checkpointSeconds: Double?
 
+    /// Processes that train the model together, each a share of every batch's rows; default 1 (jobs that train).
+    package var ranks: Int?
+    /// How they are started; default `mpi` where there are several (jobs that train).
+    package var launcher: Launcher?
+
     // how prompts are laid out, wherever text is read
     /// The format of prompts and answers; default `plain`.
     package var template: PromptTemplateName?
@@ -258,6 +263,9 @@ package struct JobParameters: Codable, Hashable, Sendable {
 
     /// No parameters: all defaults.
     package init() {}
+
+    /// How the job's processes are started.
+    package var startedBy: Launcher { launcher ?? (ranks ?? 1 > 1 ? .mpi : .local) }
 
     /// The layout of prompts; `nil` is the plain one.
     package var promptTemplate: PromptTemplate? {

@@ -88,6 +88,9 @@ package struct JobSpec: Codable, Hashable, Sendable {
         self.parameters = parameters
     }
 
+    /// Threads of each of the job's processes, where the job may use that many.
+    package func threadsPerRank(of threads: Int) -> Int { max(1, threads / (parameters?.ranks ?? 1)) }
+
     /// Rows of each set that one training step sees.
     package var rowsPerStep: Int { (parameters?.batchSize ?? 4) * (parameters?.accumulate ?? 1) }
 }

@@ -115,6 +115,18 @@ struct TrainingOptions: ParsableArguments {
             valueName: "steps|duration"))
     var checkpointEvery: CheckpointPeriod?
 
+    @Option(
+        help: ArgumentHelp(
+            "Processes that train the model together, each a share of every batch's rows (default 1). As many give the same bytes each time; other numbers differ by rounding.",
+            valueName: "number"))
+    var ranks: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "How they are started: local for one, mpi (OpenMPI's mpirun) for several.",
+            valueName: "local|mpi"))
+    var launcher: Launcher?
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let epochs { parameters.epochs = epochs }
@@ -132,6 +144,8 @@ struct TrainingOptions: ParsableArguments {
         if let loraRank { parameters.loraRank = loraRank }
         if let loraAlpha { parameters.loraAlpha = loraAlpha }
         if let loraTargets { parameters.loraTargets = loraTargets }
+        if let ranks { parameters.ranks = ranks }
+        if let launcher { parameters.launcher = launcher }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
         switch checkpointEvery {

@@ -123,6 +123,7 @@ struct Label: Hashable, Sendable {
 }
 
 extension Need: ExpressibleByArgument {}
+extension Launcher: ExpressibleByArgument {}
 extension Pairing: ExpressibleByArgument {}
 extension RetainLoss: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}

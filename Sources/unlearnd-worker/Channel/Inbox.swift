@@ -21,10 +21,14 @@ final class Inbox: Sendable {
         var hasEnded = false
     }
     private let state = Mutex(State())
+    /// Whether the end of any input means that the daemon is gone, as behind a launcher, which makes a pipe of it.
+    private let isForwarded: Bool
     private let cancelled = Atomic<Bool>(false)
     private let pausing = Atomic<Bool>(false)
     private let mayProceed = Atomic<Bool>(false)
     private let ended = Atomic<Bool>(false)
+
+    init(isForwarded: Bool = false) { self.isForwarded = isForwarded }
 
     /// Whether somebody wants the job to stop.
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
@@ -110,7 +114,7 @@ final class Inbox: Sendable {
             for descriptor in surplus { close(descriptor) }
             surplus = []
         }
-        if state.withLock({ $0.isSocket }) { _exit(ExitCode.tryAgain.rawValue) }
+        if isForwarded || state.withLock({ $0.isSocket }) { _exit(ExitCode.tryAgain.rawValue) }
         ended.store(true, ordering: .releasing)
     }
 

@@ -20,6 +20,14 @@ final class MessageWriter: Sendable {
         return MessageWriter(copy)
     }
 
+    /// Sends nothing any more: another rank speaks.
+    func fallSilent() {
+        descriptor.withLock { descriptor in
+            close(descriptor)
+            descriptor = -1
+        }
+    }
+
     /// Sends a message.
     /// - Throws: `JobFailure` if nobody reads any more, or for a message longer than a line may be.
     func send(_ message: WorkerMessage) throws {
@@ -31,6 +39,7 @@ final class MessageWriter: Sendable {
                 hint: "ask for less at once")
         }
         try descriptor.withLock { descriptor in
+            if descriptor < 0 { return }
             var sent = 0
             while sent < line.count {
                 let count = line[sent...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

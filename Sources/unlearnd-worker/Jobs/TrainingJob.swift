@@ -70,7 +70,10 @@ struct TrainingJob {
                 model.table, layers: parameters.trainLayers, train: parameters.trainTensors ?? [],
                 freeze: parameters.freezeTensors ?? [])
         }
-        var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
+        let ranks = context.ranks
+        // Only training is shared out: the first rank measures and writes, and the others wait.
+        var measurement =
+            context.wantsEvaluation && ranks.isFirst ? Measurement(context, rows) : nil
         let checkpoints = try TrainingCheckpoints(context)
         let saved = try checkpoints.open()
         // Again, where the job goes on: its evidence is made in one piece.
@@ -78,6 +81,11 @@ struct TrainingJob {
 
         try start(model)
         let outcome = try train(model, data, objective, checkpoints, saved)
+        if !ranks.isAlone {
+            let peaks = try ranks.gather(Double(PeakMemory.bytes ?? 0))
+            context.peakMemoryOfOthers = Int64(peaks.dropFirst().reduce(0, +))
+            guard ranks.isFirst else { return WorkerResult() }
+        }
         // The writer needs room for chunks and their compression.
         model.releaseActivations()
         let adapter = model.adapterFiles()
@@ -138,7 +146,8 @@ struct TrainingJob {
         let phase = context.phase(Phase.training, unit: "steps")
         let total = settings.epochs * data.stepsPerEpoch
         let trainer = try Trainer(
-            model, data: data, objective: objective, settings: settings, mask: mask(model)
+            model, data: data, objective: objective, settings: settings, mask: mask(model),
+            ranks: context.ranks
         ) {
             try preparation.update($0, of: $1)
         }
@@ -146,7 +155,7 @@ struct TrainingJob {
         try phase.update(state.steps, of: total)
         let outcome = try context.profiled("edit") {
             try trainer.run(from: state) { step in
-                var figures = step.losses.figures
+                var figures = step.losses.figures.merging(step.losses.settings) { $1 }
                 figures["epoch"] = Double(step.epoch)
                 figures["loss"] = step.loss
                 figures["forget_loss"] = step.forgetLoss

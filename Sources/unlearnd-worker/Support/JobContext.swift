@@ -15,6 +15,10 @@ final class JobContext {
     let evidence = EvidenceCollector()
     /// Why the job runs in another arithmetic than was asked for, if it does.
     let precisionWarning: String?
+    /// The processes that do the job together.
+    let ranks: Ranks
+    /// What the other ranks held at most, bytes, once they are done.
+    var peakMemoryOfOthers: Int64 = 0
     /// Where the time of each profiled phase went.
     private(set) var profiles = JSONObject()
     /// Rows that the order's datasets are read without.
@@ -24,8 +28,11 @@ final class JobContext {
     private let output: MessageWriter
     private let inbox: Inbox
 
-    init(order: WorkerOrder, descriptors: [Int32], output: MessageWriter, inbox: Inbox) throws {
+    init(
+        order: WorkerOrder, descriptors: [Int32], output: MessageWriter, inbox: Inbox, ranks: Ranks = .alone
+    ) throws {
         self.order = order
+        self.ranks = ranks
         self.descriptors = descriptors
         self.output = output
         self.inbox = inbox
@@ -61,6 +68,7 @@ final class JobContext {
         order.earlier = nil
         self.order = order
         descriptors = []
+        ranks = .alone
         store = context.store
         // The arithmetic is the recorded job's own: another would give other bits.
         (compute, precisionWarning) =
@@ -113,9 +121,15 @@ final class JobContext {
         return try CheckpointReader(store: store, manifestID: binding.manifest, cachedObjects: 2)
     }
 
-    /// Makes sure that the base is whole and durable, says so, and waits until that is recorded.
+    /// Makes sure that the base is whole and durable, says so, and waits until that is recorded. The first rank does it
+    /// for all.
     func snapshot(_ base: CheckpointReader) throws {
         if isRepetition { return }
+        if ranks.isFirst { try takeSnapshot(base) }
+        try ranks.meet()
+    }
+
+    private func takeSnapshot(_ base: CheckpointReader) throws {
         guard let binding = order.base else { throw JobFailure(.internal, "the order names no base version") }
         let phase = phase("snapshot", unit: "bytes")
         try base.verifyAll(threads: threads) { try phase.update($0, of: $1) }
@@ -132,6 +146,32 @@ final class JobContext {
                     version: binding.version, digest: digest, objects: base.manifest.objects.count + 1,
                     bytes: Int64(base.manifest.size))))
         try inbox.waitToProceed()
+    }
+
+    // MARK: Ranks
+
+    /// Refuses ranks that are not as many as were ordered, or that compute otherwise than the first one: they would
+    /// average over different arithmetic.
+    func requireLikeRanks() throws {
+        let ordered = parameters.ranks ?? 1
+        guard ranks.count == ordered else {
+            throw JobFailure(
+                .internal, "the launcher started \(ranks.count) ranks; the order is for \(ordered)",
+                hint: "retry the job")
+        }
+        guard !ranks.isAlone else { return }
+        var report = environmentReport
+        report.threads = 0
+        let own = try JSONValue(encoding: report).serialized(sortedKeys: true)
+        let first = try ranks.fromFirst(own)
+        let likeness = try ranks.gather([own == first ? 1 : 0])
+        if let other = likeness.firstIndex(of: [0]) {
+            throw JobFailure(
+                .unsupported,
+                "rank \(other) does not compute on the same kernels as rank 0, \(String(decoding: first, as: UTF8.self))",
+                hint: "run all ranks on processors of one kind, with the same software")
+        }
+        log("\(ranks.count) ranks")
     }
 
     // MARK: How it was made
@@ -192,7 +232,7 @@ final class JobContext {
             spec[key] = nil
         }
         if var parameters = spec["parameters"]?.objectValue {
-            for key in ["transfer", "profile", "checkpoint_steps", "checkpoint_seconds"] {
+            for key in ["transfer", "launcher", "profile", "checkpoint_steps", "checkpoint_seconds"] {
                 parameters[key] = nil
             }
             spec["parameters"] = .object(parameters)

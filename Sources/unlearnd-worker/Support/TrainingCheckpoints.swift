@@ -28,14 +28,28 @@ final class TrainingCheckpoints {
     }
 
     /// The state to go on from, if there is one; one that is of no use is warned of.
+    ///
+    /// The first rank decides for all.
     func open() throws -> TrainingStateFile? {
         guard let path else { return nil }
-        do throws(TrainingStateFile.Unusable) {
-            return try TrainingStateFile(path: path, identity: identity)
-        } catch {
-            try startOver(error)
-            return nil
+        var file: TrainingStateFile?
+        if context.ranks.isFirst {
+            do throws(TrainingStateFile.Unusable) {
+                file = try TrainingStateFile(path: path, identity: identity)
+            } catch {
+                try startOver(error)
+            }
         }
+        guard try context.ranks.firstSays(file != nil), !context.ranks.isFirst else { return file }
+        var reason = "it is not there"
+        do throws(TrainingStateFile.Unusable) {
+            if let file = try TrainingStateFile(path: path, identity: identity) { return file }
+        } catch {
+            reason = error.reason
+        }
+        throw JobFailure(
+            .storage, "the training checkpoint, which the first rank read, cannot be used: \(reason)",
+            hint: "see that all ranks reach the state directory")
     }
 
     /// Fills the trainer's buffers and returns the state to go on from; that of the beginning without a file.
@@ -49,11 +63,11 @@ final class TrainingCheckpoints {
     /// Called after each step: writes when it is time.
     /// - Throws: ``Paused`` when that is what the checkpoint is for.
     func stepped(_ state: TrainerState, of total: Int, _ trainer: Trainer) throws {
-        let isPausing = context.isPausing
+        let isPausing = try context.ranks.firstSays(context.isPausing)
         let seconds = context.parameters.checkpointSeconds ?? Self.period
         let isDue =
-            context.parameters.checkpointSteps.map { state.steps % $0 == 0 }
-            ?? (ContinuousClock.now - last >= .seconds(seconds))
+            try context.parameters.checkpointSteps.map { state.steps % $0 == 0 }
+            ?? context.ranks.firstSays(ContinuousClock.now - last >= .seconds(seconds))
         // The last step's is written by `finished`, if at all.
         if isPausing || isDue && state.steps < total { try write(state, of: total, trainer) }
         if isPausing { throw Paused() }
@@ -61,7 +75,8 @@ final class TrainingCheckpoints {
 
     /// Called after the last step.
     func finished(_ state: TrainerState, of total: Int, _ trainer: Trainer) throws {
-        guard ContinuousClock.now - last >= .seconds(Self.worthKeeping) else { return }
+        guard try context.ranks.firstSays(ContinuousClock.now - last >= .seconds(Self.worthKeeping))
+        else { return }
         try write(state, of: total, trainer)
     }
 
@@ -70,8 +85,7 @@ final class TrainingCheckpoints {
         guard let path else { return }
         last = .now
         do {
-            let size = try TrainingStateFile.write(
-                state, identity: identity, buffers: trainer.buffers, to: path)
+            guard let size = try trainer.write(state, identity: identity, to: path) else { return }
             try context.send(
                 .checkpoint(
                     TrainingCheckpoint(step: state.steps, total: total, bytes: Int64(size), time: .now)))

@@ -35,7 +35,7 @@ extension DaemonConfiguration.Key {
     /// Whether the daemon is built around the value.
     var needsRestart: Bool {
         switch self {
-        case .stateDirectory, .socket, .worker: true
+        case .stateDirectory, .socket, .worker, .mpirun: true
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
             .candidateDays,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
@@ -55,6 +55,7 @@ extension DaemonConfiguration {
         result.control = new.control
         result.control.stateDirectory = control.stateDirectory
         result.control.workerPath = control.workerPath
+        result.control.mpirun = control.mpirun
         result.control.publishTargets = control.publishTargets
         return result
     }
@@ -68,6 +69,7 @@ extension DaemonConfiguration {
         case .threads: "\(control.threads)"
         case .memoryLimit: control.memoryLimit.map { "\($0)" } ?? "80 % of the memory"
         case .worker: control.workerPath ?? "found beside the daemon"
+        case .mpirun: control.mpirun
         case .logLevel: logLevel.rawValue
         case .cancelGraceSeconds: "\(control.grace)"
         case .candidateDepth: "\(control.candidates.depth)"

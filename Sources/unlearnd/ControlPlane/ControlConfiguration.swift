@@ -16,6 +16,8 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var threads: Int
     /// What running jobs may use together, bytes; `nil`: 80 % of the machine's or the control group's memory.
     package var memoryLimit: Int64?
+    /// What starts the processes of jobs that several do together.
+    package var mpirun: String
     /// Seconds that a cancelled worker has before it is killed.
     package var grace: Double
     /// How long candidates are kept.
@@ -37,9 +39,9 @@ package struct ControlConfiguration: Hashable, Sendable {
     package init(
         stateDirectory: String, workerPath: String? = nil, parallel: Int = 2, interactive: Int = 4,
         threads: Int = 1,
-        memoryLimit: Int64? = nil, grace: Double = 5, candidates: CandidateRules = CandidateRules(),
-        reviewLeaseDays: Int = JobSpec.defaultLeaseDays, userJobs: Int? = nil,
-        backupTargets: BackupTargets = BackupTargets()
+        memoryLimit: Int64? = nil, mpirun: String = MPILauncher.standardPath, grace: Double = 5,
+        candidates: CandidateRules = CandidateRules(), reviewLeaseDays: Int = JobSpec.defaultLeaseDays,
+        userJobs: Int? = nil, backupTargets: BackupTargets = BackupTargets()
     ) {
         self.stateDirectory = stateDirectory
         self.workerPath = workerPath
@@ -47,6 +49,7 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.interactive = interactive
         self.threads = threads
         self.memoryLimit = memoryLimit
+        self.mpirun = mpirun
         self.grace = grace
         self.candidates = candidates
         self.reviewLeaseDays = reviewLeaseDays

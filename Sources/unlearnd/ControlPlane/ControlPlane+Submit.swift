@@ -25,6 +25,12 @@ extension ControlPlane {
             }
             let restricted = try await restriction(of: spec, peer)
             let isDryRun = params.dryRun == true
+            if spec.parameters?.startedBy == .mpi,
+                let fault = MPILauncher(path: configuration.mpirun).fault
+            {
+                throw RPCError(
+                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.ranks")
+            }
             try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
             var files: DescriptorSet?

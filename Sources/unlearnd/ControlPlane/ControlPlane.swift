@@ -99,7 +99,8 @@ package final class ControlPlane: Sendable {
             database: database, hub: hub, store: store,
             launcher: executable.map {
                 WorkerLauncher(
-                    executable: $0, environment: WorkerExecutable.environment(), grace: configuration.grace)
+                    executable: $0, environment: WorkerExecutable.environment(),
+                    mpi: MPILauncher(path: configuration.mpirun), grace: configuration.grace)
             },
             grace: configuration.grace, checkpoints: checkpoints,
             backups: BackupPreparation(
@@ -167,6 +168,7 @@ package final class ControlPlane: Sendable {
         var configuration = configuration
         configuration.stateDirectory = self.configuration.stateDirectory
         configuration.workerPath = self.configuration.workerPath
+        configuration.mpirun = self.configuration.mpirun
         configuration.publishTargets = self.configuration.publishTargets
         if !keys.isEmpty {
             try await database.change { try $0.audit("configuration.reload", actor: -1, .object(keys)) }

@@ -141,7 +141,8 @@ struct ClaimPlanner: Sendable {
                 """, arguments: [change.now.milliseconds, id])
         let row = try JobRow.require(id, change.db)
         var order = WorkerOrder(
-            job: id, spec: row.job.spec, store: store, lifeLock: lifeLock, threads: threads)
+            job: id, spec: row.job.spec, store: store, lifeLock: lifeLock,
+            threads: row.job.spec.threadsPerRank(of: threads))
         do {
             guard memory <= memoryLimit else {
                 throw JobFailure(

@@ -57,7 +57,7 @@ struct JobEstimator {
         return MemoryQuestion(
             config: config, kind: spec.kind, parameters: parameters,
             length: longest(trained.compactMap(\.self)), measured: evaluates ? longest(datasets) : nil,
-            threads: threads)
+            threads: spec.threadsPerRank(of: threads))
     }
 
     /// Optimiser steps, where the rows alone decide them.
@@ -183,7 +183,10 @@ struct JobEstimator {
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
-            bytes = max(worker + 4 * weights + copies(weights) + activations, measured, attacking)
+            let ranks = Double(parameters.ranks ?? 1)
+            bytes = max(
+                ranks * (worker + 2 * weights + copies(weights)) + 2 * weights + activations, measured,
+                attacking)
         case .dampen:
             // Weights, gradient, two importances.
             let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))

@@ -106,7 +106,9 @@ final class JobRunner: Sendable {
         let said = outcome.withLock { $0 }
         if let fault = end.fault { return .failed(fault) }
         if let said { return said }
+        // mpirun underlines what it says.
         let lines = end.errors.split(separator: "\n", omittingEmptySubsequences: true)
+            .filter { !$0.allSatisfy { $0 == "-" } }
         for line in lines.suffix(200) { log.add("error", String(line)) }
         let how: String
         switch end.status {

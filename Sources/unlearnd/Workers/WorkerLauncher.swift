@@ -14,6 +14,8 @@ struct WorkerLauncher: Sendable {
 
     var executable: String
     var environment: [String: String]
+    /// What starts several of them.
+    var mpi: MPILauncher
     /// Seconds that a worker which has said its last word has to exit.
     var grace: Double
 
@@ -24,6 +26,23 @@ struct WorkerLauncher: Sendable {
         var errors: String
         /// Why its output was no longer read, if it broke the rules.
         var fault: JobFailure?
+    }
+
+    /// What is run for an order.
+    private struct Start {
+        var path: String
+        var arguments: [String] = []
+        var environment: [String: String]
+
+        init(_ launcher: WorkerLauncher, _ order: WorkerOrder) throws(JobFailure) {
+            (path, environment) = (launcher.executable, launcher.environment)
+            let parameters = order.spec.parameters ?? JobParameters()
+            guard parameters.startedBy == .mpi else { return }
+            if let fault = launcher.mpi.fault { throw fault }
+            arguments = launcher.mpi.arguments(path, ranks: parameters.ranks ?? 1)
+            path = launcher.mpi.path
+            environment.merge(launcher.mpi.environment) { $1 }
+        }
     }
 
     /// Runs one worker to its end. Does not return before the process is gone.
@@ -37,10 +56,13 @@ struct WorkerLauncher: Sendable {
         defer { channel.close() }
         var options = PlatformOptions()
         options.processGroupID = 0
+        let start = try Start(self, order)
         let environment = Dictionary(
-            uniqueKeysWithValues: environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) })
+            uniqueKeysWithValues: start.environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) }
+        )
         let result = try await Subprocess.run(
-            .path(FilePath(executable)), environment: .custom(environment), workingDirectory: "/",
+            .path(FilePath(start.path)), arguments: Arguments(start.arguments),
+            environment: .custom(environment), workingDirectory: "/",
             platformOptions: options,
             input: .fileDescriptor(FileDescriptor(rawValue: worker), closeAfterSpawningProcess: true),
             output: .sequence, error: .sequence

@@ -201,8 +201,9 @@ struct TrainingOptionTests {
         }
         #expect(results.count == 1)
         let context = try ComputeContext(threads: 2)
-        #expect(context.clip(values, ranges, to: 10) == results.first)
+        #expect(try context.clip(values, ranges, to: 10) == results.first)
         #expect(abs(context.norm(values, ranges) - 10) < 1e-5)
-        #expect(context.clip(values, ranges, to: 11) < 10.1 && abs(context.norm(values, ranges) - 10) < 1e-5)
+        #expect(
+            try context.clip(values, ranges, to: 11) < 10.1 && abs(context.norm(values, ranges) - 10) < 1e-5)
     }
 }

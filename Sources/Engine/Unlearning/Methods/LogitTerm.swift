@@ -45,7 +45,7 @@ package final class LogitTerm: LossTerm {
         into gradients: FloatStorage
     ) throws -> TermLoss {
         let counts = batch.parts.map { part in part.rows.map { examples[$0].predictedCount } }
-        let counted = counts.joined().reduce(0) { $0 + max(0, $1 - skipped) }
+        let counted = batch.places.reduce(0) { $0 + max(0, examples[$1].predictedCount - skipped) }
         let weight = Float(scale / Double(max(1, counted)))
         var sums = (value: 0.0, likelihood: 0.0)
         for (part, counts) in zip(batch.parts, counts) {

@@ -21,7 +21,11 @@ package final class ReplacementTerm: LossTerm {
         }
         var forgotten = LossSum(nll: 0, tokens: 0)
         for part in batch.parts { forgotten += try model.lossBetweenSteps(part.batch) }
-        let mean = try StepBatch(parts: parts).accumulateGradients(model, scale: scale, into: gradients)
-        return TermLoss(value: mean, likelihood: forgotten.mean)
+        let places = batch.places.map { answers.place($0, epoch: position.epoch) }
+        let answered = StepBatch(
+            parts: parts, places: places,
+            tokens: places.reduce(0) { $0 + answers.examples[$1].predictedCount })
+        let mean = try answered.accumulateGradients(model, scale: scale, into: gradients)
+        return TermLoss(value: mean, likelihood: forgotten.nll / Double(batch.tokens))
     }
 }

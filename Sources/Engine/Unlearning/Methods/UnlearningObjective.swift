@@ -52,7 +52,7 @@ package final class UnlearningObjective: Objective {
                 // Without weight a loss is only looked at.
                 losses.forget = try batch.loss(model)
             } else {
-                let loss = try forgetGradients(batch, step.position, model, into: gradients)
+                let loss = try forgetGradients(batch, step, model, into: gradients)
                 losses.loss += weights.forget * loss.value
                 losses.forget = loss.likelihood
                 losses.figures["forget_term"] = loss.value
@@ -69,7 +69,7 @@ package final class UnlearningObjective: Objective {
                 // 0 · ∞ would be NaN where the term has no say.
                 if weights.retain != 0 { losses.loss += weights.retain * loss.value }
             }
-            if dual != nil { losses.figures["retain_weight"] = weights.retain }
+            if dual != nil { losses.settings["retain_weight"] = weights.retain }
         }
         return losses
     }
@@ -80,8 +80,9 @@ package final class UnlearningObjective: Objective {
     }
 
     private func forgetGradients(
-        _ batch: StepBatch, _ position: StepPosition, _ model: Transformer, into gradients: FloatStorage
+        _ batch: StepBatch, _ step: StepBatches, _ model: Transformer, into gradients: FloatStorage
     ) throws -> TermLoss {
+        let position = step.position
         guard let sharpness else {
             return try forget.accumulate(
                 batch, at: position, model, scale: weights.forget, into: gradients)
@@ -89,17 +90,19 @@ package final class UnlearningObjective: Objective {
         let loss = try forget.accumulate(batch, at: position, model, scale: 1, into: gradients)
         let ranges = model.trainable.ranges
         let weights = model.parameters
+        // Uphill is where the whole batch says.
+        try step.ranks.sumEverywhere(gradients, ranges, model.context)
         let norm = model.context.norm(gradients, ranges)
         let here = try model.makeBuffer()
         for range in ranges { here.copy(range, from: weights) }
         defer { for range in ranges { weights.copy(range, from: here) } }
         if norm > 0, norm.isFinite {
-            let step = Float(sharpness / norm)
+            let length = Float(sharpness / norm)
             for range in ranges {
                 model.context.forBlocks(of: 1 << 16, in: range.count) { block, _ in
                     for index in block {
                         weights.base[range.lowerBound + index] +=
-                            step * gradients.base[range.lowerBound + index]
+                            length * gradients.base[range.lowerBound + index]
                     }
                 }
             }

@@ -41,15 +41,14 @@ package final class UpdateTerm: LossTerm {
     ) throws -> TermLoss {
         guard let base else { preconditionFailure("the base was not scored") }
         let rows = Double(batch.rows)
-        func answers(_ part: StepBatch.Part) -> [Example] {
-            part.rows.map { new.examples[new.place($0, epoch: position.epoch)] }
+        func answers(_ rows: [Int]) -> [Example] {
+            rows.map { new.examples[new.place($0, epoch: position.epoch)] }
         }
-        let tokens = Double(
-            batch.parts.reduce(0) { $0 + answers($1).reduce(0) { $0 + $1.predictedCount } })
+        let tokens = Double(answers(batch.places).reduce(0) { $0 + $1.predictedCount })
         var sums = (old: 0.0, new: 0.0, likelihood: 0.0)
         for part in batch.parts {
             let count = part.rows.count
-            let both = TokenBatch(padding: part.rows.map { old[$0] } + answers(part))
+            let both = TokenBatch(padding: part.rows.map { old[$0] } + answers(part.rows))
             let scores = try model.accumulateWeightedGradients(
                 both, into: gradients,
                 .all { losses in

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Protocol
+
+/// Starts the worker's program several times on this machine, by OpenMPI's `mpirun`: order and commands go to the first
+/// rank's standard input, messages come from its standard output, and when one rank dies, `mpirun` ends the others.
+package struct MPILauncher: Hashable, Sendable {
+    /// Where Debian's openmpi-bin puts it.
+    package static let standardPath = "/usr/bin/mpirun"
+
+    /// The path of `mpirun`.
+    var path: String
+
+    /// Why ranks cannot be started here; `nil` if they can.
+    var fault: JobFailure? {
+        guard access(path, X_OK) != 0 else { return nil }
+        return JobFailure(
+            .unsupported,
+            "several ranks are started by OpenMPI's mpirun, and \(path) cannot be run: \(String(cString: strerror(errno)))",
+            hint: "install the package openmpi-bin, or name mpirun with the setting mpirun")
+    }
+
+    /// What follows the path: shared memory carries the bytes, no other machine is looked for, and threads run wherever
+    /// the kernel wants them.
+    func arguments(_ executable: String, ranks: Int) -> [String] {
+        [
+            "-n", "\(ranks)", "--bind-to", "none", "--oversubscribe", "--mca", "plm", "isolated", "--mca",
+            "pml",
+            "ob1", "--mca", "btl", "self,vader", executable, "ranks",
+        ]
+    }
+
+    /// mpirun refuses to run as root unless told twice.
+    var environment: [String: String] {
+        geteuid() == 0
+            ? ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"] : [:]
+    }
+}
