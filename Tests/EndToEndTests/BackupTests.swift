@@ -363,6 +363,47 @@ struct BackupTests {
         try world.expectExport("a")
     }
 
+    @Test func `while a backup runs nothing is purged, and another one waits`() throws {
+        let world = try World()
+        for name in ["a", "b"] {
+            let directory = "\(world.daemon.directory)/\(name)"
+            try SyntheticCheckpoint(seed: name == "a" ? 1 : 2, matrices: 24, side: 512).write(to: directory)
+            try world.ctl("model", "import", name, directory)
+        }
+        // A second version of a, so that the first is not the head.
+        try world.ctl("model", "import", "a", world.daemon.directory + "/b")
+        // A worker that is stopped before it is done.
+        var worker: pid_t?
+        for _ in 0..<20 where worker == nil {
+            let job = try world.ctl("store", "backup", "disk", "--full", "--detach", "--quiet").stdout
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            let end = ContinuousClock.now + .seconds(2)
+            while worker == nil, ContinuousClock.now < end { worker = world.daemon.children.first }
+            if let found = worker {
+                Glibc.kill(found, SIGSTOP)
+                if try world.ctl("show", job, "--json").json["state"] != "running" {
+                    Glibc.kill(found, SIGCONT)
+                    worker = nil
+                    try world.ctl("wait", job)
+                }
+            }
+        }
+        let stopped = try #require(worker)
+        let refused = try world.ctl("model", "purge", "a@v1", "--yes", status: 6)
+        #expect(refused.stderr.contains("is running and reads what is to be purged"), "\(refused.stderr)")
+        let next =
+            try world.ctl("store", "backup", "disk", "--detach", "--json").json["id"]?.integerValue ?? 0
+        try world.daemon.eventually("the second one says why it waits") {
+            try world.ctl("show", "\(next)", "--json").json["reason"] == "backup-busy"
+        }
+        Glibc.kill(stopped, SIGCONT)
+        try world.ctl("wait", "\(next)")
+        let purged = try world.ctl("model", "purge", "a@v1", "--yes")
+        #expect(purged.stdout.contains("may be in backups: target disk"), "\(purged.stdout)")
+        let thinned = try world.backup()
+        #expect(thinned["removed"] != 0 && thinned["versions"] == 2)
+    }
+
     @Test func `a full disk fails the backup and leaves the earlier ones whole`() throws {
         let world = try World(size: "2m")
         guard world.isMounted else {
