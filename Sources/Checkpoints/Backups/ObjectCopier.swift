@@ -152,7 +152,8 @@ package struct ObjectCopier: Sendable {
     private func look(
         _ id: Digest, _ size: Int?, verifies: Bool, _ verify: () throws -> Void
     ) throws -> Piece {
-        let nothing = ObjectStore.Info(kind: .blob, dtype: nil, rawSize: 0, storedSize: 0, modified: 0, base: nil, fullSize: 0)
+        let nothing = ObjectStore.Info(
+            kind: .blob, dtype: nil, rawSize: 0, storedSize: 0, modified: 0, base: nil, fullSize: 0)
         do {
             guard let info = try target.stat(id) else { return .read(nothing, wasDamaged: false) }
             guard size == nil || info.rawSize == size else { return .read(nothing, wasDamaged: true) }

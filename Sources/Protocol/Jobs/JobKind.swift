@@ -32,7 +32,8 @@ package enum JobKind: String, Codable, Sendable, CaseIterable {
     package var writesVersion: Bool {
         switch self {
         case .create, .import: true
-        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish, .optimize:
+        case .evaluate, .attack, .export, .generate, .tokenize, .diff, .verify, .backup, .restore, .publish,
+            .optimize:
             false
         default: editsVersion
         }

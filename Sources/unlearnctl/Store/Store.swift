@@ -9,7 +9,8 @@ struct Store: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Look after the store of versions and datasets.",
         subcommands: [
-            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreOptimize.self, StoreBackup.self, 
+            StoreStatusCommand.self, StoreVerify.self, StoreCollect.self, StoreOptimize.self,
+            StoreBackup.self,
             StoreBackups.self, StoreRestore.self,
         ])
 }

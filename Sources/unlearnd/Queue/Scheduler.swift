@@ -127,11 +127,12 @@ actor Scheduler {
         }
     }
 
-    /// Closes the files of jobs that have ended.
+    /// Closes the files of jobs that have ended, or were never recorded: a job has its files before its row is committed,
+    /// so that only between two changes a row that is not there will not come.
     private func dropDescriptors() async throws {
         let jobs = descriptors.jobs
         guard !jobs.isEmpty else { return }
-        let open = try await database.read { db in
+        let open = try await database.betweenChanges { db in
             try jobs.filter { try JobRow.find($0, db).map { !$0.state.isTerminal } ?? false }
         }
         for job in jobs where !open.contains(job) { descriptors[job] = nil }
