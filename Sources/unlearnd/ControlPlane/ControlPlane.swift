@@ -114,20 +114,24 @@ package final class ControlPlane: Sendable {
     /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
     package func run() async {
         await start()
-        // Often enough for rules that count in days.
-        let tidying = Task {
-            while !Task.isCancelled {
-                await tidyCandidates()
-                await finishPurges()
-                try? await Task.sleep(for: .seconds(3600))
-            }
-        }
+        let tidying = Task { await tidyRegularly() }
         defer { tidying.cancel() }
         let (stream, continuation) = AsyncStream<Never>.makeStream()
         // Ends only with the task.
         for await _ in stream {}
         continuation.finish()
         await shutdown()
+    }
+
+    /// Gives up candidates whose time is over, and tries again what purges have left, until the calling task is
+    /// cancelled.
+    package func tidyRegularly() async {
+        while !Task.isCancelled {
+            await tidyCandidates()
+            await finishPurges()
+            // Often enough for rules that count in days.
+            try? await Task.sleep(for: .seconds(3600))
+        }
     }
 
     /// Starts nothing more, stops the workers (their jobs wait again, at no cost), ends the subscriptions and
