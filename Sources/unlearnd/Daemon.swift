@@ -100,9 +100,9 @@ private struct ControlPlaneService: Service {
 
     func run() async throws {
         await control.start()
-        let tidying = Task { await control.tidy() }
-        defer { tidying.cancel() }
+        let tidying = Task { await control.tidyRegularly() }
         try? await gracefulShutdown()
+        tidying.cancel()
         manager.stopping()
         logger.notice("stopping: running jobs will start again with the next daemon")
         await control.shutdown()

@@ -124,7 +124,7 @@ package final class ControlPlane: Sendable {
     /// Starts, waits until the calling task is cancelled, and then stops as ``shutdown()`` does.
     package func run() async {
         await start()
-        let tidying = Task { await tidy() }
+        let tidying = Task { await tidyRegularly() }
         defer { tidying.cancel() }
         let (stream, continuation) = AsyncStream<Never>.makeStream()
         // Ends only with the task.
@@ -133,12 +133,13 @@ package final class ControlPlane: Sendable {
         await shutdown()
     }
 
-    /// Gives up what is due and finishes purges, every hour until the calling task is cancelled.
-    package func tidy() async {
-        // Often enough for rules that count in days.
+    /// Gives up candidates whose time is over, and tries again what purges have left, until the calling task is
+    /// cancelled.
+    package func tidyRegularly() async {
         while !Task.isCancelled {
             await tidyCandidates()
             await finishPurges()
+            // Often enough for rules that count in days.
             try? await Task.sleep(for: .seconds(3600))
         }
     }

@@ -12,8 +12,9 @@ struct EventChoice: Hashable, Sendable {
     static let names: [String] =
         types.map(\.rawValue) + JobState.allCases.map { "\(EventType.state.rawValue):\($0.rawValue)" }
 
-    /// Events that come many times a second are no choice: progress and lines of logs.
-    static let types = EventType.Known.allCases.filter { ![.progress, .log, .lagged].contains($0) }
+    /// Events that come many times a second are no choice, progress and lines of logs, nor is one that comes before
+    /// anybody listens.
+    static let types = EventType.Known.allCases.filter { ![.progress, .log, .lagged, .started].contains($0) }
 
     /// Reads a name; `nil` for one that is none of ``names``.
     init?(_ name: String) {

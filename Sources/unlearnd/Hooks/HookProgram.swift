@@ -31,8 +31,12 @@ struct HookProgram: Sendable {
         do { path = try TrustedProgram.resolve(command[0]) } catch {
             return (true, "was not run: \(error.message); \(error.hint)")
         }
-        guard let input = input(), let output = OutputTail() else {
-            return (true, "was not run: \(String(cString: strerror(errno)))")
+        guard let input = input() else {
+            return (true, "was not run: the event cannot be written to \(scratch)")
+        }
+        guard let output = OutputTail() else {
+            close(input)
+            return (true, "was not run: no descriptors are left")
         }
         let errors = fcntl(output.writer, F_DUPFD_CLOEXEC, 3)
         var options = PlatformOptions()
