@@ -41,17 +41,17 @@ struct RestrictionTests {
         #expect(try daemon.ctl(["model", "export", "b@v1", out]).status == 0, "the head of b")
         #expect(try daemon.ctl(["model", "export", "a", out + "2"]).status == 0)
         #expect(try daemon.ctl(["generate", "a@v1", "--prompt", "x"]).status == 64)
-        #expect(try daemon.ctl(["model", "export", "a@v1", out + "3", "--reason", "case 8f13"]).status == 0)
-        #expect(try daemon.ctl(["rollback", "a", "--to", "v1", "--reason", "case 8f13"]).status == 0)
+        #expect(try daemon.ctl(["model", "export", "a@v1", out + "3", "--reason", "case Q-17"]).status == 0)
+        #expect(try daemon.ctl(["rollback", "a", "--to", "v1", "--reason", "case Q-17"]).status == 0)
         // It is the head now, and what was made of it does not know.
         #expect(try daemon.ctl(["model", "export", "a", out + "4"]).status == 0)
         #expect(try daemon.ctl(["rollback", "a", "--to", "v2"]).status == 0)
         let audit = try daemon.ctl(["audit", "log", "--json"]).stdout
         #expect(audit.components(separatedBy: "version.restricted").count == 3, "\(audit)")
-        #expect(!audit.contains("8f13"))
+        #expect(!audit.contains("Q-17"))
         #expect(try daemon.ctl(["purge", "--job", "3", "--yes"]).status == 0)
         let jobs = try daemon.ctl(["ps", "--all", "--json"]).stdout
-        #expect(!jobs.contains("8f13"), "\(jobs)")
+        #expect(!jobs.contains("Q-17"), "\(jobs)")
     }
 
     @Test func `without the key nothing is restricted`() throws {
