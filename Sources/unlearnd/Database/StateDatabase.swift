@@ -176,7 +176,9 @@ package final class StateDatabase: Sendable {
     }
 
     /// Runs `body` between two changes, so that nothing is committed or published meanwhile.
-    func betweenChanges<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+    package func betweenChanges<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws
+        -> T
+    {
         try await pool.writeWithoutTransaction(body)
     }
 
