@@ -12,7 +12,12 @@ struct Bench {
 
     /// Runs the measurement that `words` ask for; returns the exit status.
     static func run(_ words: [String]) -> Int32 {
-        if words.first == "tokenize" { return TokenizerBench.run(Array(words.dropFirst())) }
+        switch words.first {
+        case "tokenize": return TokenizerBench.run(Array(words.dropFirst()))
+        case "codec": return CodecBench.run(Array(words.dropFirst()))
+        case "fill": return StoreFiller.run(Array(words.dropFirst()))
+        default: break
+        }
         guard let arguments = BenchArguments(words) else {
             complain(BenchArguments.usage)
             return ExitCode.usage.rawValue
