@@ -31,7 +31,8 @@ struct ModelExport: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let output = session.output
         let interrupts = Interrupts()
-        let target = try ExportTarget(directory, inPlace: detach)
+        let info = try session.call(.systemInfo, as: SystemInfo.self)
+        let target = try ExportTarget(directory, inPlace: detach, outside: info.stateDirectory)
         let content = try session.call(.modelFiles, VersionParams(version: version), as: VersionFiles.self)
         let names =
             adapter ? ["adapter_config.json", "adapter_model.safetensors"] : content.files.map(\.path)
