@@ -22,6 +22,11 @@ struct DaemonConfiguration: Sendable {
         case cancelGraceSeconds = "cancel_grace_seconds"
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
+        case expirePreEditDays = "expire_pre_edit_days"
+        case verifyEveryHours = "verify_every_hours"
+        case verifyMinutes = "verify_minutes"
+        case modelQuota = "model_quota"
+        case userQuota = "user_quota"
         case reviewLeaseDays = "review_lease_days"
         case adminUsers = "admin_users"
         case adminGroups = "admin_groups"
@@ -133,6 +138,12 @@ struct DaemonConfiguration: Sendable {
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
             userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity),
             backupTargets: try reader.backupTargets(besides: state))
+        control.expirePreEditDays = try reader.days(.expirePreEditDays)
+        control.verification = VerificationSchedule(
+            everyHours: try reader.whole(.verifyEveryHours, 0...87_600).flatMap { $0 == 0 ? nil : $0 },
+            minutes: try reader.whole(.verifyMinutes, 1...10_080) ?? VerificationSchedule().minutes)
+        control.modelQuota = try reader.bytes(.modelQuota)
+        control.userQuota = try reader.bytes(.userQuota)
         control.freeSpaceFloor = try reader.floor(.freeSpaceFloor)
         control.restrictsKnowingVersions = try reader.flag(.restrictVersions) ?? false
     }
@@ -191,6 +202,17 @@ extension DaemonConfiguration {
                     hint: "correct it")
             }
             return value
+        }
+
+        /// Days, also a part of one; `nil` for 0, which is never.
+        func days(_ key: Key) throws -> Double? {
+            guard let text = text(key) else { return nil }
+            guard let value = Double(text), (0...36_500).contains(value) else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is not a number of days from 0 to 36500",
+                    hint: "write for example 30, or leave the line out to keep them")
+            }
+            return value == 0 ? nil : value
         }
 
         func backupTargets(besides state: String) throws -> BackupTargets {

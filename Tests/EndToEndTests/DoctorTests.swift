@@ -25,7 +25,7 @@ struct DoctorTests {
         #expect(
             grades.keys.sorted() == [
                 "audit log", "clock", "disk", "memory", "queue", "socket", "state directory", "store",
-                "version",
+                "verification", "version",
             ])
         #expect(grades.values.allSatisfy { $0 != "fault" })
         #expect(try daemon.ctl(["system", "doctor", "--quiet"]).status == 0)

@@ -53,7 +53,7 @@ final class World: Sendable {
     init(
         parallel: Int = 2, interactive: Int = 4, memoryLimit: Int64? = 64 << 30, grace: Double = 5,
         candidates: CandidateRules = CandidateRules(), userJobs: Int? = nil,
-        directory: TemporaryDirectory? = nil
+        preEditDays: Double? = nil, directory: TemporaryDirectory? = nil
     ) throws {
         let directory = try directory ?? TemporaryDirectory()
         self.directory = directory
@@ -68,10 +68,12 @@ final class World: Sendable {
         self.versions = versions
         let worker = try directory.write(
             Self.script(versions, signal: directory.path + "/go"), "worker", mode: 0o700)
+        var configuration = ControlConfiguration(
+            stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
+            memoryLimit: memoryLimit, grace: grace, candidates: candidates, userJobs: userJobs)
+        configuration.expirePreEditDays = preEditDays
         control = try ControlPlane(
-            configuration: ControlConfiguration(
-                stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
-                memoryLimit: memoryLimit, grace: grace, candidates: candidates, userJobs: userJobs),
+            configuration: configuration,
             transfers: EmptyTransfers(directory: directory),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }

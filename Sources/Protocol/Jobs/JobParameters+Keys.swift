@@ -17,6 +17,7 @@ extension JobParameters {
         case retainLimit = "retain_limit"
         case dualWarmUpEpochs = "dual_warm_up_epochs"
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
+        case sample, seconds, scheduled
         case target, full
         case dryRun = "dry_run"
         case schedule, betas, epsilon, accumulate, adapter

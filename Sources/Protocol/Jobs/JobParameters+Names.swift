@@ -85,7 +85,7 @@ extension JobParameters {
             ])
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
-        case .verify: return ["quick"]
+        case .verify: return ["quick", "sample", "seconds"]
         case .backup: return ["target", "full"]
         case .restore: return ["target", "dry_run"]
         case .publish: return ["target"]

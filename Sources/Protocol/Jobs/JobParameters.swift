@@ -183,6 +183,12 @@ package struct JobParameters: Codable, Hashable, Sendable {
     // verify
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
+    /// The share of all objects that is looked at, drawn anew by each job (`verify`); default 1.
+    package var sample: Double?
+    /// Seconds after which it stops (`verify`); the next such job goes on there. Absent: it looks at everything.
+    package var seconds: Double?
+    /// Whether the daemon's schedule asked for it (`verify`); the daemon's to write.
+    package var scheduled: Bool?
 
     // publish, backup, restore
     /// The name that the configuration has for where it goes: a publish target (`publish`) or a backup target (`backup`,

@@ -109,7 +109,7 @@ package struct EventType: OpenNames, Hashable, Sendable {
     package static let version = EventType(.version)
     /// A head moved: `from`, `to`, `who`, `why`.
     package static let head = EventType(.head)
-    /// A candidate was given up because its time was over: `version`, `digest`.
+    /// A version was given up because its time was over: `version`, `digest`, `class`.
     package static let expired = EventType(.expired)
     /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
     package static let purged = EventType(.purged)

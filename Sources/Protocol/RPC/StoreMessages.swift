@@ -23,11 +23,13 @@ package struct StoreStatus: Codable, Hashable, Sendable {
     package var deltaObjects: Int
     /// How many bytes more their files would have if they were stored in full.
     package var deltaSavedBytes: Int64
+    /// When its objects were read last, and what was found.
+    package var verification: StoreVerification
     /// A status.
     package init(
         rawBytes: Int64, storedBytes: Int64, objects: Int, versions: Int, models: Int, datasets: Int,
         garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64, trainingBytes: Int64,
-        deltaObjects: Int, deltaSavedBytes: Int64
+        deltaObjects: Int, deltaSavedBytes: Int64, verification: StoreVerification = StoreVerification()
     ) {
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
@@ -41,12 +43,13 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         self.trainingBytes = trainingBytes
         self.deltaObjects = deltaObjects
         self.deltaSavedBytes = deltaSavedBytes
+        self.verification = verification
     }
 
     enum CodingKeys: String, CodingKey {
         case rawBytes = "raw_bytes"
         case storedBytes = "stored_bytes"
-        case objects, versions, models, datasets
+        case objects, versions, models, datasets, verification
         case garbageObjects = "garbage_objects"
         case garbageBytes = "garbage_bytes"
         case freeBytes = "free_bytes"
@@ -71,15 +74,22 @@ package struct StoreGCResult: Codable, Hashable, Sendable {
     package var dryRun: Bool
     /// The candidates that were given up first because their time was over.
     package var expired: [VersionReference]
+    /// The versions from before an accepted edit that were given up first because their time was over.
+    package var expiredPreEdit: [VersionReference]
     /// A result.
-    package init(objects: Int, bytes: Int64, dryRun: Bool, expired: [VersionReference] = []) {
+    package init(
+        objects: Int, bytes: Int64, dryRun: Bool, expired: [VersionReference] = [],
+        expiredPreEdit: [VersionReference] = []
+    ) {
         self.expired = expired
+        self.expiredPreEdit = expiredPreEdit
         self.objects = objects
         self.bytes = bytes
         self.dryRun = dryRun
     }
     enum CodingKeys: String, CodingKey {
         case objects, bytes, expired
+        case expiredPreEdit = "expired_pre_edit"
         case dryRun = "dry_run"
     }
 }

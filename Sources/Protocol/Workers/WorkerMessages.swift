@@ -40,6 +40,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var earlier: [EarlierCheck]?
     /// Every live manifest (`verify`, `restore`), or those of the versions that stay in full (`optimize`).
     package var manifests: [Digest]?
+    /// The object after which to begin (`verify`).
+    package var after: Digest?
     /// Which versions may be told by which, those made last first (`optimize`).
     package var pairs: [ManifestPair]?
     /// Every dataset (`restore`).
@@ -65,7 +67,7 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
             descriptors
-        case checkpoint, earlier, datasets, backup, pairs
+        case checkpoint, earlier, datasets, backup, pairs, after
         case lifeLock = "life_lock"
     }
 }

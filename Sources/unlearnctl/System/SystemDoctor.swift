@@ -10,7 +10,7 @@ struct SystemDoctor: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Look for common faults, and say what helps.",
         discussion: """
-            The socket, the daemon behind it, versions, clocks, the state directory, disk space, memory, the queue and the \
+            The socket, the daemon behind it, versions, clocks, the state directory, disk space, the store's soundness, memory, the queue and the \
             audit log. Ends with status 69 if no daemon can be reached, 74 if something else is wrong, 0 where there are \
             warnings at most.
             """)
@@ -102,7 +102,7 @@ struct SystemDoctor: ClientCommand {
         }
         look("disk") { () throws(ClientError) in
             let store = try session.call(.storeStatus, as: StoreStatus.self)
-            return [disk(store), garbage(store)]
+            return [disk(store), garbage(store), verification(store.verification)]
         }
         look("queue") { () throws(ClientError) in
             [queue(try session.call(.queueStatus, as: QueueStatus.self))]
@@ -213,6 +213,29 @@ struct SystemDoctor: ClientCommand {
             message:
                 "\(Text.bytes(store.garbageBytes)) in \(Text.count(store.garbageObjects, "object")) are used by nothing",
             hint: "unlearnctl store gc frees them")
+    }
+
+    private static func verification(_ verification: StoreVerification) -> Finding {
+        let text = VerificationText.state(verification)
+        if verification.damage != nil {
+            return Finding(
+                check: "verification", grade: .fault, message: text,
+                hint:
+                    "import the same files again or unlearnctl store restore TARGET; then unlearnctl store verify"
+            )
+        }
+        let now = Timestamp.now.milliseconds
+        // Twice as late as it may be.
+        if let every = verification.everyHours, let next = verification.next,
+            now - next.milliseconds > Int64(every) * 3_600_000
+        {
+            return Finding(
+                check: "verification", grade: .warning, message: text,
+                hint: "the scheduled one did not run: unlearnctl ps --all and the daemon's log say why")
+        }
+        return Finding(
+            check: "verification", grade: .ok, message: text,
+            hint: verification.last == nil ? "unlearnctl store verify reads every object" : nil)
     }
 
     private static func queue(_ queue: QueueStatus) -> Finding {

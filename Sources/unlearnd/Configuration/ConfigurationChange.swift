@@ -37,7 +37,7 @@ extension DaemonConfiguration.Key {
         switch self {
         case .stateDirectory, .socket, .worker, .mpirun: true
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
-            .candidateDays,
+            .candidateDays, .expirePreEditDays, .verifyEveryHours, .verifyMinutes, .modelQuota, .userQuota,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
             .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions:
             false
@@ -74,6 +74,11 @@ extension DaemonConfiguration {
         case .cancelGraceSeconds: "\(control.grace)"
         case .candidateDepth: "\(control.candidates.depth)"
         case .candidateDays: "\(control.candidates.days)"
+        case .expirePreEditDays: control.expirePreEditDays.map { "\($0)" } ?? "never"
+        case .verifyEveryHours: control.verification.everyHours.map { "\($0)" } ?? "never"
+        case .verifyMinutes: "\(control.verification.minutes)"
+        case .modelQuota: control.modelQuota.map { "\($0)" } ?? "no limit"
+        case .userQuota: control.userQuota.map { "\($0)" } ?? "no limit"
         case .reviewLeaseDays: "\(control.reviewLeaseDays)"
         case .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers, .viewerGroups:
             roles.names(of: key.rawValue).joined(separator: ", ")

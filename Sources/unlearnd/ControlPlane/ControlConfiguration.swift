@@ -22,6 +22,14 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var grace: Double
     /// How long candidates are kept.
     package var candidates: CandidateRules
+    /// Days that a version is kept after an accepted unlearning job has replaced it; `nil` for ever.
+    package var expirePreEditDays: Double?
+    /// How often the store is verified by itself.
+    package var verification = VerificationSchedule()
+    /// Most bytes of one model's versions that are there; `nil`: no limit.
+    package var modelQuota: Int64?
+    /// Most bytes of the versions that are there and that one user's jobs made; `nil`: no limit.
+    package var userQuota: Int64?
     /// Most jobs of one user that wait or run; `nil`: as many as the queue holds. Administrators have no limit.
     package var userJobs: Int?
     /// How many days the forget set of an accepted request is measured again, unless the request says otherwise.
@@ -55,6 +63,12 @@ package struct ControlConfiguration: Hashable, Sendable {
         self.reviewLeaseDays = reviewLeaseDays
         self.backupTargets = backupTargets
         self.userJobs = userJobs
+    }
+
+    /// What may be stored.
+    var limits: StorageLimits {
+        StorageLimits(
+            directory: stateDirectory, floor: freeSpaceFloor, modelQuota: modelQuota, userQuota: userQuota)
     }
 
     /// What is filled into specifications that leave it open.

@@ -50,14 +50,19 @@ extension ControlPlane {
                     spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes,
                     plan: plan, $0)
             }
-            try checkRoom(submission.estimate.disk, writes: spec.kind.writesVersion)
+            let limits = configuration.limits
+            try limits.checkRoom(submission.estimate.disk, writes: spec.kind.writesVersion)
+            try await database.read {
+                try limits.checkQuotas(
+                    submission.versionBytes, of: spec.model?.model, for: peer.actor, $0)
+            }
             guard !isDryRun else {
                 return JobSubmitResult(
                     job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings,
                     spec: submission.spec)
             }
-            let result = try await insert(submission, predicted, keyHash, files, plan, peer)
-            if let restricted { try await record(restricted, spec.kind.rawValue, job: result.job?.id, peer) }
+            let result = try await insert(submission, predicted, keyHash, files, plan, restricted, peer)
+            FailPoint.afterSubmit.reach()
             await scheduler.wake()
             return result
         }
@@ -75,7 +80,7 @@ extension ControlPlane {
 
     private func insert(
         _ submission: Submission, _ predicted: MemoryAnswer?, _ keyHash: String?, _ files: DescriptorSet?,
-        _ plan: ReplayPlan?, _ peer: Peer
+        _ plan: ReplayPlan?, _ restricted: RestrictedUse?, _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
         let userJobs = configuration.userJobs
@@ -89,6 +94,8 @@ extension ControlPlane {
             var queued = submission
             queued.state = current.state
             let job = try Self.enqueue(queued, keyHash, peer, in: change)
+            try restricted?.record(spec.kind.rawValue, job: job.id, peer, in: change)
+            FailPoint.insideSubmit.reach()
             // Before the commit: the scheduler may claim the job right after it.
             if let files { table[job.id] = files }
             return JobSubmitResult(
@@ -202,28 +209,6 @@ extension ControlPlane {
             warnings: row.job.warnings)
     }
 
-    /// Refuses what cannot fit on the disk.
-    ///
-    /// - Parameter writes: Whether it makes a version, so that `free_space_floor` counts. What frees space, and what only
-    ///   reads, goes on below the floor.
-    func checkRoom(_ needed: Int64, writes: Bool) throws(RPCError) {
-        guard let (free, total) = space else { return }
-        let floor = writes ? configuration.freeSpaceFloor?.bytes(of: total) ?? 0 : 0
-        guard needed > free - floor else { return }
-        let kept = floor > 0 ? ", of which \(floor >> 20) MiB stay free (free_space_floor)" : ""
-        throw RPCError(
-            .storageFull,
-            "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)\(kept)",
-            hint: "unlearnctl store gc frees what no version needs, unlearnctl purge what nobody may keep")
-    }
-
     /// Free bytes of the store's file system.
-    var freeBytes: Int64? { space?.free }
-
-    private var space: (free: Int64, total: Int64)? {
-        var status = statvfs()
-        guard statvfs(directory.path, &status) == 0 else { return nil }
-        let block = Int64(status.f_frsize)
-        return (Int64(status.f_bavail) * block, Int64(status.f_blocks) * block)
-    }
+    var freeBytes: Int64? { configuration.limits.space?.free }
 }

@@ -39,7 +39,12 @@ extension ControlPlane {
             }
             let submissions = try await database.read(submit)
             let estimate = Self.together(submissions.map(\.estimate))
-            try checkRoom(estimate.disk, writes: true)
+            let limits = configuration.limits
+            try limits.checkRoom(estimate.disk, writes: true)
+            try await database.read {
+                try limits.checkQuotas(
+                    submissions.reduce(0) { $0 + $1.versionBytes }, of: model.model, for: peer.actor, $0)
+            }
             var result = JobSweepResult(
                 family: nil, base: base, jobs: [], size: specs.count, estimate: estimate,
                 warnings: submissions.first?.warnings ?? [])

@@ -95,7 +95,8 @@ package final class ControlPlane: Sendable {
                 parallel: configuration.parallel, interactive: configuration.interactive,
                 memoryLimit: budget.limit,
                 owner: instance, store: directory.path, lifeLock: directory.lifeLock,
-                threads: configuration.threads),
+                threads: configuration.threads, limits: configuration.limits, shapes: shapes,
+                descriptors: DescriptorTable()),
             database: database, hub: hub, store: store,
             launcher: executable.map {
                 WorkerLauncher(
@@ -133,12 +134,13 @@ package final class ControlPlane: Sendable {
         await shutdown()
     }
 
-    /// Gives up candidates whose time is over, and tries again what purges have left, until the calling task is
-    /// cancelled.
+    /// Gives up versions whose time is over, tries again what purges have left, and has the store verified when that is
+    /// due, until the calling task is cancelled.
     package func tidyRegularly() async {
         while !Task.isCancelled {
-            await tidyCandidates()
+            await tidyVersions()
             await finishPurges()
+            await verifyRegularly()
             // Often enough for rules that count in days.
             try? await Task.sleep(for: .seconds(3600))
         }

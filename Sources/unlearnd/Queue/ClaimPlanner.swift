@@ -20,6 +20,11 @@ struct ClaimPlanner: Sendable {
     var store: String
     var lifeLock: String
     var threads: Int
+    /// What may be stored.
+    var limits: StorageLimits
+    let shapes: ModelShapes
+    /// The files of jobs that wait.
+    let descriptors: DescriptorTable
 
     /// Most waiting jobs of a lane that one pass looks at.
     private static let window = 10_000
@@ -39,6 +44,8 @@ struct ClaimPlanner: Sendable {
         var slots = [true: 0, false: 0]
         /// Whether a job copies the whole store: two would meet in one backup directory.
         var isCopying = false
+        /// What the jobs that start in this pass may write, bytes.
+        var disk: Int64 = 0
     }
 
     /// Starts what may start.
@@ -110,7 +117,7 @@ struct ClaimPlanner: Sendable {
                 }
                 continue
             }
-            guard let claim = try start(id, memory: memory, in: change) else { continue }
+            guard let claim = try start(id, memory: memory, &load, in: change) else { continue }
             claims.append(claim)
             load.slots[isInteractive, default: 0] += 1
             load.memory += memory
@@ -133,7 +140,7 @@ struct ClaimPlanner: Sendable {
     }
 
     /// Moves one job to `running` and binds its versions; a job whose versions are gone fails here.
-    private func start(_ id: JobID, memory: Int64, in change: Change) throws -> Claim? {
+    private func start(_ id: JobID, memory: Int64, _ load: inout Load, in change: Change) throws -> Claim? {
         guard try JobRow.apply(.claim, to: id, owner: owner, in: change) else { return nil }
         try change.db.execute(
             sql: """
@@ -150,6 +157,7 @@ struct ClaimPlanner: Sendable {
                     "the job needs about \(memory >> 20) MiB; jobs may use \(memoryLimit >> 20) MiB here",
                     hint: "lower --batch-size or --max-length, or raise memory_limit")
             }
+            try checkRoom(row, &load, change.db)
             if row.job.kind.trains { order.checkpoint = TrainingCheckpointFiles(store).path(of: id) }
             let bound = try VersionBinder.bind(
                 row.job.spec, job: id, bound: row.job.base, &order, in: change)
@@ -162,5 +170,30 @@ struct ClaimPlanner: Sendable {
             _ = try JobEnd.fail(id, epoch: row.epoch, failure, in: change)
             return nil
         }
+    }
+
+    /// Looks once more whether the disk and the quotas have room for what a job writes, now that others have written.
+    /// - Throws: ``JobFailure`` with the figures.
+    private func checkRoom(_ row: JobRow, _ load: inout Load, _ db: Database) throws {
+        let spec = row.job.spec
+        guard spec.kind.writesVersion else { return }
+        let need: JobEstimator
+        do {
+            need = try Submission.estimator(
+                spec, transferred: descriptors[row.id]?.size ?? 0, shapes, db)
+        } catch {
+            // What is gone or cannot be read fails the job by itself, and better told.
+            return
+        }
+        // What goes on from a training checkpoint has that on the disk already.
+        let disk = row.job.checkpoint == nil ? need.estimate.disk : need.versionBytes
+        do {
+            try limits.checkRoom(load.disk + disk, writes: true)
+            try limits.checkQuotas(
+                need.versionBytes, of: spec.model?.model, for: row.job.submitter, job: row.id, db)
+        } catch let error as RPCError {
+            throw JobFailure(.storage, error.message, hint: error.hint)
+        }
+        load.disk += disk
     }
 }

@@ -80,6 +80,10 @@ enum JobEnd {
     /// A job that writes no version has done its work; false when somebody ended it before.
     static func succeed(_ claim: Claim, _ result: WorkerResult, in change: Change) throws -> Bool {
         guard try JobRow.apply(.succeed, to: claim.id, epoch: claim.epoch, in: change) else { return false }
+        var result = result
+        if claim.spec.kind == .verify, let found = result.result {
+            result.result = try VerificationRecord.note(found, of: claim, in: change)
+        }
         try store(result, of: claim.id, in: change)
         if claim.spec.kind == .export, let base = claim.order.base {
             try change.audit(

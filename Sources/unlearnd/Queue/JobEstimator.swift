@@ -106,6 +106,15 @@ struct JobEstimator {
         return (operations / 80e9 + bytes / 0.12e9) / threads
     }
 
+    /// Bytes of the version that it makes; 0 for none.
+    var versionBytes: Int64 {
+        switch spec.kind {
+        case .import, .create: transferred
+        case _ where spec.kind.editsVersion: shape?.bytes ?? 0
+        default: 0
+        }
+    }
+
     private var disk: Int64 {
         switch spec.kind {
         case .import, .create: transferred

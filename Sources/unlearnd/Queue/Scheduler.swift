@@ -19,7 +19,7 @@ actor Scheduler {
     private let publisher: Publisher
     private let logger: Logger
     /// Files of jobs that wait or run.
-    nonisolated let descriptors = DescriptorTable()
+    nonisolated let descriptors: DescriptorTable
 
     /// Seconds that a training job has, when the daemon stops, to finish its step and write its checkpoint.
     private static let trainingGrace = 60.0
@@ -38,6 +38,7 @@ actor Scheduler {
         logger: Logger
     ) {
         self.planner = planner
+        descriptors = planner.descriptors
         self.database = database
         self.hub = hub
         self.store = store
@@ -60,6 +61,7 @@ actor Scheduler {
         planner.parallel = configuration.parallel
         planner.threads = configuration.threads
         planner.memoryLimit = memoryLimit
+        planner.limits = configuration.limits
         grace = configuration.grace
         backups.targets = configuration.backupTargets
         launcher?.grace = configuration.grace

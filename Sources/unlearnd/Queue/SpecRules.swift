@@ -47,6 +47,12 @@ enum SpecRules {
                     "parameters.target", "\(spec.kind.rawValue) needs a backup target",
                     "name one of backup_targets in the configuration")
             }
+            if let parameters = spec.parameters, parameters.sample != nil, parameters.seconds != nil {
+                throw fault(
+                    "parameters.seconds",
+                    "a sample is drawn anew each time, so nothing goes on where it stopped",
+                    "give sample or seconds")
+            }
         } else {
             guard let model = spec.model else {
                 throw fault("model", "\(spec.kind.rawValue) needs a model", "name one with --model NAME")

@@ -7,6 +7,8 @@ import Protocol
 struct Submission: Sendable {
     var spec: JobSpec
     var estimate: JobEstimate
+    /// Bytes of the version that it makes; 0 for none.
+    var versionBytes: Int64
     var warnings: [String]
     /// The state that the job begins in.
     var state: JobState
@@ -27,6 +29,7 @@ struct Submission: Sendable {
         estimator.predicted = predicted
         try Self.checkPairing(spec, estimator)
         estimate = try plan.map { try Self.estimate($0, estimator, db) } ?? estimator.estimate
+        versionBytes = estimator.versionBytes
         guard estimate.memory <= budget.limit else {
             throw RPCError(
                 .insufficientMemory,
