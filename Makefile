@@ -21,7 +21,7 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench bench-engine fuzz soak parity schema format lint install uninstall deb test-system clean
+.PHONY: help deps build test test-cluster demo bench bench-engine fuzz soak parity schema format lint install uninstall deb test-system clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,6 +36,10 @@ build: deps ## build the programs; STATIC=1 links the Swift runtime into them
 test: ## build everything and run every test
 	@scripts/deps test
 	@scripts/test $(CONFIGURATION) $(TEST_FLAGS)
+
+test-cluster: ## start a Slurm cluster of this one machine and run the tests that need it; as root
+	@scripts/deps cluster
+	@scripts/test-cluster $(CONFIGURATION) $(TEST_FLAGS)
 
 demo: build ## teach a small model about invented people, make it forget some of them, show the proof
 	@scripts/demo "$(BIN)"

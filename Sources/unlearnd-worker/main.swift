@@ -16,4 +16,4 @@ if CommandLine.arguments.dropFirst().first == "bench" {
 }
 // A job takes what is left over: the daemon must answer while every core computes.
 _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
-exit(Worker.run(inRanks: CommandLine.arguments.dropFirst().first == "ranks"))
+exit(Worker.run(CommandLine.arguments.dropFirst().first.flatMap(Worker.Place.init(rawValue:))))

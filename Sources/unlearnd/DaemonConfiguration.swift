@@ -17,7 +17,11 @@ struct DaemonConfiguration: Sendable {
         case threads
         case memoryLimit = "memory_limit"
         case worker
-        case mpirun
+        case mpirun, srun
+        case slurmJob = "slurm_job"
+        case slurmParallel = "slurm_parallel"
+        case slurmThreads = "slurm_threads"
+        case slurmOptions = "slurm_options"
         case logLevel = "log_level"
         case cancelGraceSeconds = "cancel_grace_seconds"
         case candidateDepth = "candidate_depth"
@@ -74,6 +78,7 @@ struct DaemonConfiguration: Sendable {
         ]
         var hooks: [Hook] = []
         var targets: [String: PublishTarget] = [:]
+        var groups: [QueueGroup] = []
         if named != nil || access(path, F_OK) == 0 {
             let file = try ConfigurationFile(path)
             providers.append(
@@ -84,10 +89,15 @@ struct DaemonConfiguration: Sendable {
                     }))
             hooks = file.hooks
             targets = file.publishTargets
+            groups = file.queueGroups
         }
         var configuration = try DaemonConfiguration(
             Reader(reader: ConfigReader(providers: providers)), standard, hooks)
         configuration.control.publishTargets = targets
+        configuration.control.queueGroups = groups
+        // Inside an allocation that somebody has made, that is where jobs go.
+        configuration.control.slurm.allocation =
+            try configuration.control.slurm.allocation ?? environment["SLURM_JOB_ID"].map(Reader.slurmJob)
         return configuration
     }
 
@@ -133,6 +143,11 @@ struct DaemonConfiguration: Sendable {
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
             userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity),
             backupTargets: try reader.backupTargets(besides: state))
+        control.slurm.srun = try reader.path(.srun) ?? SlurmSettings.standardPath
+        control.slurm.allocation = try reader.text(.slurmJob).map(Reader.slurmJob)
+        control.slurm.parallel = try reader.whole(.slurmParallel, 1...100_000) ?? SlurmSettings().parallel
+        control.slurm.threads = try reader.whole(.slurmThreads, 1...1024)
+        control.slurm.options = try reader.options(.slurmOptions)
         control.freeSpaceFloor = try reader.floor(.freeSpaceFloor)
         control.restrictsKnowingVersions = try reader.flag(.restrictVersions) ?? false
     }
@@ -200,6 +215,27 @@ extension DaemonConfiguration {
                     message: "backup_targets: \(error.message)",
                     hint: "write NAME=/DIRECTORY, several with commas between them")
             }
+        }
+
+        /// The number of a job in Slurm.
+        static func slurmJob(_ text: String) throws -> String {
+            guard (1...20).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+            else {
+                throw Fault(
+                    message: "slurm_job: \"\(text)\" is no number of a Slurm job", hint: "squeue lists them")
+            }
+            return text
+        }
+
+        /// Options of a program, parted by spaces.
+        func options(_ key: Key) throws -> [String] {
+            let words = (text(key) ?? "").split(separator: " ").map(String.init)
+            guard words.allSatisfy({ $0.hasPrefix("-") && !$0.utf8.contains(0) }) else {
+                throw Fault(
+                    message: "\(key.rawValue): not every word is an option",
+                    hint: "write for example --account=research --time=600")
+            }
+            return words
         }
 
         /// `true` or `false`.

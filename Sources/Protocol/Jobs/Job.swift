@@ -29,6 +29,8 @@ package struct Job: Codable, Hashable, Sendable {
     package var progress: JobProgress?
     /// What a training job would go on from; `null` where there is none, and once the job has ended.
     package var checkpoint: TrainingCheckpoint?
+    /// Where a cluster has put it, at its latest start; `null` for jobs that no cluster was asked to run.
+    package var placement: JobPlacement?
     package var priority: Int
     package var attempt: Int
     package var after: [Dependency]
@@ -65,7 +67,7 @@ package struct Job: Codable, Hashable, Sendable {
         case id, kind, model, state, reason, base, version, digest, gate, evaluation, training, result,
             warnings
         case error, progress, priority, attempt, after, labels, note, submitter, created, at, started,
-            finished, spec, checkpoint
+            finished, spec, checkpoint, placement
         case headMoved = "head_moved"
         case headReason = "head_reason"
     }
@@ -90,6 +92,7 @@ package struct Job: Codable, Hashable, Sendable {
         try container.encode(error, forKey: .error)
         try container.encode(progress, forKey: .progress)
         try container.encode(checkpoint, forKey: .checkpoint)
+        try container.encode(placement, forKey: .placement)
         try container.encode(priority, forKey: .priority)
         try container.encode(attempt, forKey: .attempt)
         try container.encode(after, forKey: .after)

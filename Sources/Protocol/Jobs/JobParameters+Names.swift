@@ -35,7 +35,7 @@ extension JobParameters {
     /// What every job that measures a model reads.
     private static let evaluation = layout.union([
         "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
-        "profile",
+        "profile", "launcher", "partition",
     ])
 
     private static func ownNames(of kind: JobKind) -> Set<String> {
@@ -43,7 +43,7 @@ extension JobParameters {
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
-            "checkpoint_steps", "checkpoint_seconds", "ranks", "launcher",
+            "checkpoint_steps", "checkpoint_seconds", "ranks",
         ])
         let forgetting = training.union([
             "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",

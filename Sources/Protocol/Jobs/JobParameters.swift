@@ -71,8 +71,11 @@ package struct JobParameters: Codable, Hashable, Sendable {
 
     /// Processes that train the model together, each a share of every batch's rows; default 1 (jobs that train).
     package var ranks: Int?
-    /// How they are started; default `mpi` where there are several (jobs that train).
+    /// How the job's processes are started; default `local`, or `mpi` where there are several (jobs that train, edit,
+    /// measure or attack).
     package var launcher: Launcher?
+    /// The cluster's partition, or several with commas between them (`launcher` `slurm`); default the cluster's.
+    package var partition: String?
 
     // how prompts are laid out, wherever text is read
     /// The format of prompts and answers; default `plain`.

@@ -83,7 +83,7 @@ package struct EventType: OpenNames, Hashable, Sendable {
     /// The names that this version gives.
     package enum Known: String, CaseIterable {
         case submitted, state, snapshot, edit, epoch, checkpoint, evaluation, gate, version, head,
-            expired, purged, published, warning, queue, started, progress, log, lagged
+            expired, purged, published, placed, warning, queue, started, progress, log, lagged
     }
 
     package var rawValue: String
@@ -115,6 +115,8 @@ package struct EventType: OpenNames, Hashable, Sendable {
     package static let purged = EventType(.purged)
     /// A publish target shows another version, or, with `version` null, none: `target`, `version`, `digest`, `from`.
     package static let published = EventType(.published)
+    /// A cluster gave a job a place, or has another reason for not doing it yet: a ``JobPlacement``.
+    package static let placed = EventType(.placed)
     /// Something worth knowing.
     package static let warning = EventType(.warning)
     /// The queue was paused or resumed: `paused`.

@@ -86,6 +86,7 @@ enum JobDetail {
         if let started = job.started {
             lines.append(("started", "\(Text.relative(started)), attempt \(job.attempt)"))
         }
+        if let placement = job.placement { lines.append((placement.launcher.rawValue, words(placement))) }
         if let checkpoint = job.checkpoint {
             lines.append(
                 (
@@ -97,6 +98,11 @@ enum JobDetail {
         if let finished = job.finished { lines.append(("ended", Text.relative(finished))) }
         if let digest = job.digest { lines.append(("digest", digest.hex)) }
         return Self.lines(lines)
+    }
+
+    private static func words(_ placement: JobPlacement) -> String {
+        "job \(placement.id) \(placement.state)"
+            + (placement.nodes.map { " on \($0)" } ?? "") + (placement.reason.map { ", \($0)" } ?? "")
     }
 
     private static func lines(_ lines: [(String, String)]) -> String {

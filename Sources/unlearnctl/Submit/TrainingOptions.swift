@@ -121,12 +121,6 @@ struct TrainingOptions: ParsableArguments {
             valueName: "number"))
     var ranks: Int?
 
-    @Option(
-        help: ArgumentHelp(
-            "How they are started: local for one, mpi (OpenMPI's mpirun) for several.",
-            valueName: "local|mpi"))
-    var launcher: Launcher?
-
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let epochs { parameters.epochs = epochs }
@@ -145,7 +139,6 @@ struct TrainingOptions: ParsableArguments {
         if let loraAlpha { parameters.loraAlpha = loraAlpha }
         if let loraTargets { parameters.loraTargets = loraTargets }
         if let ranks { parameters.ranks = ranks }
-        if let launcher { parameters.launcher = launcher }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
         switch checkpointEvery {

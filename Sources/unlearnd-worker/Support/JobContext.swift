@@ -232,7 +232,9 @@ final class JobContext {
             spec[key] = nil
         }
         if var parameters = spec["parameters"]?.objectValue {
-            for key in ["transfer", "launcher", "profile", "checkpoint_steps", "checkpoint_seconds"] {
+            for key in [
+                "transfer", "launcher", "partition", "profile", "checkpoint_steps", "checkpoint_seconds",
+            ] {
                 parameters[key] = nil
             }
             spec["parameters"] = .object(parameters)

@@ -24,6 +24,7 @@ struct ConfigurationChange: Sendable {
             }
         }
         if old.hooks != new.hooks { changes.append(.init(key: "hooks")) }
+        if old.control.queueGroups != new.control.queueGroups { changes.append(.init(key: "queue_groups")) }
         if old.control.publishTargets != new.control.publishTargets {
             changes.append(.init(key: "publish_targets", needsRestart: true))
         }
@@ -35,11 +36,12 @@ extension DaemonConfiguration.Key {
     /// Whether the daemon is built around the value.
     var needsRestart: Bool {
         switch self {
-        case .stateDirectory, .socket, .worker, .mpirun: true
+        case .stateDirectory, .socket, .worker, .mpirun, .srun, .slurmJob, .slurmOptions: true
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
             .candidateDays,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
-            .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions:
+            .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions, .slurmParallel,
+            .slurmThreads:
             false
         }
     }
@@ -56,6 +58,9 @@ extension DaemonConfiguration {
         result.control.stateDirectory = control.stateDirectory
         result.control.workerPath = control.workerPath
         result.control.mpirun = control.mpirun
+        (result.control.slurm.srun, result.control.slurm.allocation, result.control.slurm.options) = (
+            control.slurm.srun, control.slurm.allocation, control.slurm.options
+        )
         result.control.publishTargets = control.publishTargets
         return result
     }
@@ -70,6 +75,11 @@ extension DaemonConfiguration {
         case .memoryLimit: control.memoryLimit.map { "\($0)" } ?? "80 % of the memory"
         case .worker: control.workerPath ?? "found beside the daemon"
         case .mpirun: control.mpirun
+        case .srun: control.slurm.srun
+        case .slurmJob: control.slurm.allocation ?? "an allocation for each job"
+        case .slurmParallel: "\(control.slurm.parallel)"
+        case .slurmThreads: control.slurm.threads.map { "\($0)" } ?? "as for other workers"
+        case .slurmOptions: control.slurm.options.joined(separator: " ")
         case .logLevel: logLevel.rawValue
         case .cancelGraceSeconds: "\(control.grace)"
         case .candidateDepth: "\(control.candidates.depth)"

@@ -18,6 +18,10 @@ package struct ControlConfiguration: Hashable, Sendable {
     package var memoryLimit: Int64?
     /// What starts the processes of jobs that several do together.
     package var mpirun: String
+    /// How jobs go to Slurm.
+    package var slurm = SlurmSettings()
+    /// Where jobs run whose submitters choose no place.
+    package var queueGroups: [QueueGroup] = []
     /// Seconds that a cancelled worker has before it is killed.
     package var grace: Double
     /// How long candidates are kept.
@@ -58,5 +62,13 @@ package struct ControlConfiguration: Hashable, Sendable {
     }
 
     /// What is filled into specifications that leave it open.
-    var defaults: SpecDefaults { SpecDefaults(reviewLease: Double(reviewLeaseDays) * 86_400) }
+    var defaults: SpecDefaults {
+        SpecDefaults(reviewLease: Double(reviewLeaseDays) * 86_400, groups: queueGroups)
+    }
+
+    /// Threads that workers of a job may have together.
+    func threads(for spec: JobSpec) -> Int {
+        spec.parameters?.launcher == .slurm
+            ? (slurm.threads ?? threads) * (spec.parameters?.ranks ?? 1) : threads
+    }
 }

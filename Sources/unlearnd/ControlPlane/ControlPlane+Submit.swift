@@ -25,11 +25,10 @@ extension ControlPlane {
             }
             let restricted = try await restriction(of: spec, peer)
             let isDryRun = params.dryRun == true
-            if spec.parameters?.startedBy == .mpi,
-                let fault = MPILauncher(path: configuration.mpirun).fault
-            {
+            if let place = spec.parameters?.startedBy, let fault = launchMethods.method(place).fault {
                 throw RPCError(
-                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.ranks")
+                    .badInput, fault.message, hint: fault.hint,
+                    field: "spec.parameters.\(spec.parameters?.launcher == nil ? "ranks" : "launcher")")
             }
             try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
@@ -69,7 +68,7 @@ extension ControlPlane {
         let estimator = try await database.read { [shapes] in
             try Submission.estimator(spec, transferred: 0, shapes, $0)
         }
-        guard let question = estimator.question(threads: configuration.threads) else { return nil }
+        guard let question = estimator.question(threads: configuration.threads(for: spec)) else { return nil }
         return await predictor.answer(question)
     }
 

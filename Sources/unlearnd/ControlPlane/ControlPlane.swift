@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checkpoints
+import GRDB
 import Logging
 import Protocol
 import Synchronization
@@ -25,6 +26,7 @@ package final class ControlPlane: Sendable {
     let sharedRows: SharedRows
     let reserve: SpaceReserve
     let publisher: Publisher
+    let launchMethods: LaunchMethods
     let logger: Logger
 
     /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
@@ -78,10 +80,11 @@ package final class ControlPlane: Sendable {
                 .database, "the jobs of the earlier daemon cannot be put back: \(error)",
                 hint: "check the disk's space")
         }
+        let storeName = try StoreName.read(directory.path)
         shapes = ModelShapes(store: store)
         sharedRows = SharedRows(store: store)
         publisher = Publisher(
-            targets: configuration.publishTargets, store: try StoreName.read(directory.path), objects: store,
+            targets: configuration.publishTargets, store: storeName, objects: store,
             database: database, sharedRows: sharedRows)
         reserve = SpaceReserve(directory.path)
         reserve.take()
@@ -90,17 +93,30 @@ package final class ControlPlane: Sendable {
         predictor = executable.map {
             MemoryPredictor(executable: $0, environment: WorkerExecutable.environment())
         }
+        let hasBeenElsewhere =
+            (try? database.readNow {
+                try Bool.fetchOne($0, sql: "SELECT EXISTS(SELECT 1 FROM job WHERE placement IS NOT NULL)")
+            })
+            ?? false
+        launchMethods = LaunchMethods(
+            mpi: MPILauncher(path: configuration.mpirun),
+            slurm: SlurmLauncher(
+                settings: configuration.slurm,
+                watch: SlurmWatch(
+                    store: storeName, settings: configuration.slurm, hasLeft: hasBeenElsewhere, logger: logger
+                )))
         scheduler = Scheduler(
             planner: ClaimPlanner(
                 parallel: configuration.parallel, interactive: configuration.interactive,
-                memoryLimit: budget.limit,
+                remote: configuration.slurm.parallel, memoryLimit: budget.limit,
                 owner: instance, store: directory.path, lifeLock: directory.lifeLock,
-                threads: configuration.threads),
+                threads: configuration.threads,
+                remoteThreads: configuration.slurm.threads ?? configuration.threads),
             database: database, hub: hub, store: store,
-            launcher: executable.map {
+            launcher: executable.map { [launchMethods] in
                 WorkerLauncher(
-                    executable: $0, environment: WorkerExecutable.environment(),
-                    mpi: MPILauncher(path: configuration.mpirun), grace: configuration.grace)
+                    executable: $0, environment: WorkerExecutable.environment(), methods: launchMethods,
+                    grace: configuration.grace)
             },
             grace: configuration.grace, checkpoints: checkpoints,
             backups: BackupPreparation(
@@ -118,6 +134,7 @@ package final class ControlPlane: Sendable {
     package func start() async {
         await finishPurges()
         await repairPublications()
+        await launchMethods.slurm.watch.sweep()
         await scheduler.start()
     }
 
@@ -170,6 +187,11 @@ package final class ControlPlane: Sendable {
         configuration.stateDirectory = self.configuration.stateDirectory
         configuration.workerPath = self.configuration.workerPath
         configuration.mpirun = self.configuration.mpirun
+        // Only how much goes to Slurm can change, not how.
+        (configuration.slurm.srun, configuration.slurm.allocation, configuration.slurm.options) = (
+            self.configuration.slurm.srun, self.configuration.slurm.allocation,
+            self.configuration.slurm.options
+        )
         configuration.publishTargets = self.configuration.publishTargets
         if !keys.isEmpty {
             try await database.change { try $0.audit("configuration.reload", actor: -1, .object(keys)) }

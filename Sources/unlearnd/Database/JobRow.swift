@@ -43,6 +43,7 @@ package struct JobRow: Sendable {
         job.error = try JSONColumn.value(row, "error")
         job.warnings = try JSONColumn.decode(row["warnings"])
         job.checkpoint = try JSONColumn.value(row, "checkpoint")
+        job.placement = try JSONColumn.value(row, "placement")
         job.attempt = row["attempt"]
         job.started = row.time("started")
         job.finished = row.time("finished")
@@ -125,14 +126,15 @@ package struct JobRow: Sendable {
         try change.db.execute(
             sql: """
                 INSERT INTO job(kind, model, spec, state, reason, interactive, writes, priority, run_at, created, memory,
-                  warnings, submitter, idempotency_key, idempotency_hash)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  warnings, submitter, idempotency_key, idempotency_hash, remote)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 spec.kind.rawValue, spec.model?.model.text, try JSONColumn.text(spec), state.rawValue, reason,
                 spec.kind.isPrompt, spec.kind.writesVersion, spec.priority ?? 0,
                 spec.at?.milliseconds ?? 0,
                 change.now.milliseconds, memory, try JSONColumn.text(warnings), submitter, spec.key, keyHash,
+                spec.parameters?.launcher == .slurm,
             ])
         let id = JobID(change.db.lastInsertedRowID)
         for dependency in spec.after ?? [] {
@@ -202,6 +204,23 @@ package struct JobRow: Sendable {
         try change.db.execute(
             sql: "UPDATE job SET checkpoint = ?, interruptions = 0 WHERE id = ? AND epoch = ?",
             arguments: [try JSONColumn.text(checkpoint), id, epoch])
+    }
+
+    /// Notes where a cluster has put the job; false when that start of it is over. The reason why it waits there is the
+    /// job's own.
+    static func place(_ placement: JobPlacement, of id: JobID, epoch: Int, in change: Change) throws -> Bool {
+        try change.db.execute(
+            sql: """
+                UPDATE job SET placement = ?, reason = CASE WHEN state = 'running' AND pause_requested = 0 THEN ? ELSE reason END
+                WHERE id = ? AND epoch = ? AND state IN ('running', 'cancelling')
+                """,
+            arguments: [
+                try JSONColumn.text(placement),
+                placement.state == "PENDING"
+                    ? "\(placement.launcher.rawValue): \(placement.reason ?? placement.state)" : nil,
+                id, epoch,
+            ])
+        return change.db.changesCount == 1
     }
 
     /// Adds warnings that the job does not have yet.

@@ -171,8 +171,10 @@ package final class StateDatabase: Sendable {
     }
 
     /// ``change(_:)-(_)`` for the start, before anything runs.
-    package func changeNow<T>(_ body: (Change) throws -> T) throws -> T {
-        try pool.writeWithoutTransaction { db in try Self.change(db, publish, body) }
+    ///
+    /// - Parameter now: The time of its rows, where that is not the clock's.
+    package func changeNow<T>(at now: Timestamp = .now, _ body: (Change) throws -> T) throws -> T {
+        try pool.writeWithoutTransaction { db in try Self.change(db, now, publish, body) }
     }
 
     /// Runs `body` between two changes, so that nothing is committed or published meanwhile.
@@ -183,9 +185,9 @@ package final class StateDatabase: Sendable {
     }
 
     private static func change<T>(
-        _ db: Database, _ publish: ([Event]) -> Void, _ body: (Change) throws -> T
+        _ db: Database, _ now: Timestamp, _ publish: ([Event]) -> Void, _ body: (Change) throws -> T
     ) throws -> T {
-        let change = Change(db: db, now: .now)
+        let change = Change(db: db, now: now)
         var result: Result<T, any Error>?
         try db.inTransaction(.immediate) {
             result = .success(try body(change))

@@ -45,21 +45,48 @@ enum JobEnd {
         return true
     }
 
-    /// The worker died: a job that trains goes on from its training checkpoint, or begins again where none has been
-    /// written, unless that has happened too often without a newer one.
+    /// What becomes of a job whose worker is gone without a result.
+    private struct Recovery {
+        /// Whether it is one of the deaths of which there may be only so many without a newer training checkpoint.
+        var isCounted = true
+        /// Milliseconds until it may start again.
+        var delay: Int64 = 0
+
+        /// `nil`: the job fails.
+        init?(_ kind: JobFailure.Kind, _ row: JobRow) {
+            switch kind {
+            case .workerDied where row.job.kind.trains, .nodeFailed: break
+            case .timeLimit where row.job.checkpoint != nil: break
+            case .preempted where row.job.spec.parameters?.transfer == nil: isCounted = false
+            case .unreachable: (isCounted, delay) = (false, 10_000)
+            default: return nil
+            }
+        }
+    }
+
+    /// The worker ended without its fault: a job goes on from its training checkpoint, or begins again where none has been
+    /// written. Where it or its node died, and where a time limit ended it, only so often without a newer checkpoint.
     ///
     /// - Returns: Where it goes on, in words; `nil` when the job is to fail.
-    static func recover(_ id: JobID, epoch: Int, in change: Change) throws -> String? {
+    static func recover(_ id: JobID, epoch: Int, from failure: JobFailure, in change: Change) throws
+        -> String?
+    {
         let row = try JobRow.require(id, change.db)
-        guard row.job.kind.trains, row.interruptions + 1 < OrphanRecovery.mostStarts,
+        guard let recovery = Recovery(failure.kind, row),
+            !recovery.isCounted || row.interruptions + 1 < OrphanRecovery.mostStarts,
             try row.pauseRequested
                 ? suspend(id, epoch: epoch, in: change)
                 : JobRow.apply(
-                    .interrupt, to: id, epoch: epoch, reason: JobFailure.Kind.workerDied.rawValue, in: change)
+                    .interrupt, to: id, epoch: epoch, reason: failure.kind.rawValue, in: change)
         else { return nil }
         if !row.pauseRequested { try giveBackAttempt(id, in: change) }
         try change.db.execute(
-            sql: "UPDATE job SET interruptions = interruptions + 1 WHERE id = ?", arguments: [id])
+            sql: "UPDATE job SET interruptions = interruptions + ?, run_at = max(run_at, ?) WHERE id = ?",
+            arguments: [
+                recovery.isCounted ? 1 : 0,
+                recovery.delay > 0 ? change.now.milliseconds + recovery.delay : 0, id,
+            ])
+        if recovery.delay > 0 { return "the job tries again in \(recovery.delay / 1000) s" }
         guard let checkpoint = row.job.checkpoint else {
             return "no training checkpoint had been written: the job begins again"
         }

@@ -59,6 +59,8 @@ actor Scheduler {
     func reconfigure(_ configuration: ControlConfiguration, memoryLimit: Int64) {
         planner.parallel = configuration.parallel
         planner.threads = configuration.threads
+        planner.remote = configuration.slurm.parallel
+        planner.remoteThreads = configuration.slurm.threads ?? configuration.threads
         planner.memoryLimit = memoryLimit
         grace = configuration.grace
         backups.targets = configuration.backupTargets

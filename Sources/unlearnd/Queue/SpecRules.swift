@@ -25,6 +25,7 @@ enum SpecRules {
         try checkData(spec)
         try checkNames(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
+        try checkPlace(spec.parameters ?? JobParameters())
         try checkEdits(spec)
         try checkFacts(spec)
         try checkAttacks(spec)

@@ -27,7 +27,7 @@ struct Submission: Sendable {
         estimator.predicted = predicted
         try Self.checkPairing(spec, estimator)
         estimate = try plan.map { try Self.estimate($0, estimator, db) } ?? estimator.estimate
-        guard estimate.memory <= budget.limit else {
+        guard spec.parameters?.launcher == .slurm || estimate.memory <= budget.limit else {
             throw RPCError(
                 .insufficientMemory,
                 "the job needs about \(Self.mebibytes(estimate.memory)) MiB of memory; jobs may use "

@@ -92,24 +92,33 @@ final class JobRunner: Sendable {
                 for line in words { log.add("info", line) }
                 FailPoint.afterBackupDraft.reach()
             }
-            let end = try await launcher.run(order, files, control) { message in
+            let start = LaunchStart(claim)
+            let end = try await launcher.run(start, order, files, control) { placement in
+                await self.place(placement, log)
+            } handle: { message in
                 do { try await self.handle(message, log) } catch { throw Self.failure(error) }
             }
-            return interpret(end, log)
+            return await interpret(end, start, launcher.method(for: order.spec), log)
         } catch {
             return .failed(
                 error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
         }
     }
 
-    private func interpret(_ end: WorkerLauncher.End, _ log: JobLog) -> Outcome {
+    private func interpret(
+        _ end: WorkerLauncher.End, _ start: LaunchStart, _ method: any LaunchMethod, _ log: JobLog
+    ) async -> Outcome {
         let said = outcome.withLock { $0 }
         if let fault = end.fault { return .failed(fault) }
         if let said { return said }
+        if control.isWithdrawn { return .paused }
         // mpirun underlines what it says.
         let lines = end.errors.split(separator: "\n", omittingEmptySubsequences: true)
             .filter { !$0.allSatisfy { $0 == "-" } }
         for line in lines.suffix(200) { log.add("error", String(line)) }
+        if let failure = await method.failure(start, hasBegun: control.hasSpoken, errors: lines.suffix(200)) {
+            return .failed(failure)
+        }
         let how: String
         switch end.status {
         case .exited(let code): how = "exited with status \(code) without a result"
@@ -195,6 +204,23 @@ final class JobRunner: Sendable {
         guard let fault else { return }
         let text = "the evidence \(piece.name.rawValue.debugDescription.prefix(80)) is not kept: \(fault)"
         try await handle(.warning(text), log)
+    }
+
+    /// Writes down where a cluster has put the job, or why it waits there.
+    private func place(_ placement: JobPlacement, _ log: JobLog) async {
+        let place = placement.nodes.map { " on \($0)" } ?? ""
+        log.add(
+            "info",
+            "\(placement.launcher.rawValue) job \(placement.id) is \(placement.state)\(place)"
+                + (placement.reason.map { " (\($0))" } ?? ""))
+        do {
+            try await database.change { [claim] change in
+                guard try JobRow.place(placement, of: claim.id, epoch: claim.epoch, in: change) else {
+                    return
+                }
+                try change.record(.placed, job: claim.id, model: claim.model, JSONValue(encoding: placement))
+            }
+        } catch { logger.error("job \(claim.id): its place cannot be recorded: \(error)") }
     }
 
     /// Records that the edit begins, the first time that the worker shows it after the snapshot.
@@ -300,8 +326,7 @@ final class JobRunner: Sendable {
                         return false
                     }
                     if isSuspended, try JobEnd.suspend(id, epoch: epoch, in: change) { return false }
-                    if failure.kind == .workerDied, !isShutdown,
-                        let next = try JobEnd.recover(id, epoch: epoch, in: change)
+                    if !isShutdown, let next = try JobEnd.recover(id, epoch: epoch, from: failure, in: change)
                     {
                         let text = "\(failure.message); \(next)"
                         try JobRow.warn(id, [text], in: change)
