@@ -86,7 +86,9 @@ enum JobDetail {
         if let started = job.started {
             lines.append(("started", "\(Text.relative(started)), attempt \(job.attempt)"))
         }
-        if let placement = job.placement { lines.append((placement.launcher.rawValue, words(placement))) }
+        if let placement = job.placement {
+            lines.append((placement.launcher.rawValue, words(placement, job.state)))
+        }
         if let checkpoint = job.checkpoint {
             lines.append(
                 (
@@ -100,8 +102,8 @@ enum JobDetail {
         return Self.lines(lines)
     }
 
-    private static func words(_ placement: JobPlacement) -> String {
-        "job \(placement.id) \(placement.state)"
+    private static func words(_ placement: JobPlacement, _ state: JobState) -> String {
+        "job \(placement.id)" + (state.isActive ? " \(placement.state)" : "")
             + (placement.nodes.map { " on \($0)" } ?? "") + (placement.reason.map { ", \($0)" } ?? "")
     }
 

@@ -23,6 +23,8 @@ final class JobRunner: Sendable {
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
     private let evidence = Mutex<[EvidencePiece]>([])
+    /// Whether it is known where a cluster has put the job.
+    private let isPlaced = Mutex(false)
     /// Whether the snapshot is recorded and the edit is not.
     private let awaitsEdit = Mutex(false)
 
@@ -98,7 +100,12 @@ final class JobRunner: Sendable {
             } handle: { message in
                 do { try await self.handle(message, log) } catch { throw Self.failure(error) }
             }
-            return await interpret(end, start, launcher.method(for: order.spec), log)
+            let method = launcher.method(for: order.spec)
+            // What was over before anybody looked was somewhere too.
+            if !isPlaced.withLock(\.self), let placement = await method.placement(start) {
+                await place(placement, log)
+            }
+            return await interpret(end, start, method, log)
         } catch {
             return .failed(
                 error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
@@ -208,6 +215,7 @@ final class JobRunner: Sendable {
 
     /// Writes down where a cluster has put the job, or why it waits there.
     private func place(_ placement: JobPlacement, _ log: JobLog) async {
+        isPlaced.withLock { $0 = true }
         let place = placement.nodes.map { " on \($0)" } ?? ""
         log.add(
             "info",

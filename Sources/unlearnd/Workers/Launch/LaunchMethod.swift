@@ -18,6 +18,9 @@ protocol LaunchMethod: Sendable {
     /// Reports where the start is whenever that changes, until the task is cancelled.
     func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async
 
+    /// Where a start that has ended was; `nil` where nobody but the daemon knows of it.
+    func placement(_ start: LaunchStart) async -> JobPlacement?
+
     /// Ends all that was started, however far it has come; may be called again.
     func end(_ start: LaunchStart, _ process: pid_t)
 
@@ -32,6 +35,7 @@ extension LaunchMethod {
     var fault: JobFailure? { nil }
     var canWait: Bool { false }
     func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async {}
+    func placement(_ start: LaunchStart) async -> JobPlacement? { nil }
     func failure(_ start: LaunchStart, hasBegun: Bool, errors: [Substring]) async -> JobFailure? { nil }
 
     func end(_ start: LaunchStart, _ process: pid_t) {

@@ -28,7 +28,8 @@ package struct MPILauncher: LaunchMethod, Hashable {
         return LaunchCommand(
             path: path,
             arguments: [
-                "-n", "\(start.ranks)", "--bind-to", "none", "--oversubscribe", "--mca", "plm", "isolated", "--mca",
+                "-n", "\(start.ranks)", "--bind-to", "none", "--oversubscribe", "--mca", "plm", "isolated",
+                "--mca",
                 "pml", "ob1", "--mca", "btl", "self,vader", worker, "ranks",
             ], environment: geteuid() == 0 ? environment.merging(root) { $1 } : environment)
     }

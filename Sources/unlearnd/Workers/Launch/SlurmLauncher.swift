@@ -55,12 +55,14 @@ struct SlurmLauncher: LaunchMethod {
     /// What is asked for a processor: more than is expected, because Slurm may kill what exceeds it.
     private static func mebibytes(_ start: LaunchStart) -> Int64 {
         let processors = Int64(max(1, start.ranks * start.threads))
-        return (start.memory / 4 * 5 / processors >> 20) + 256
+        return (start.memory / 4 * 5 / processors) / (1 << 20) + 256
     }
 
     func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async {
         for await placement in await watch.follow(start) { await report(placement) }
     }
+
+    func placement(_ start: LaunchStart) async -> JobPlacement? { await watch.last(start)?.placement }
 
     func end(_ start: LaunchStart, _ process: pid_t) {
         // One that waits gives its place up; one that runs passes it on to its tasks.

@@ -16,6 +16,13 @@ actor SlurmWatch {
         var reason: String?
         var nodes: String?
 
+        /// The same for the job.
+        var placement: JobPlacement {
+            JobPlacement(
+                launcher: .slurm, id: id, state: state, reason: state == "PENDING" ? reason : nil,
+                nodes: nodes)
+        }
+
         /// Whether it waits or runs.
         var isAlive: Bool { ["PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "STOPPED"].contains(state) }
     }
@@ -128,10 +135,7 @@ actor SlurmWatch {
         guard let known = followed[entry.name], known.last != entry else { return }
         followed[entry.name]?.last = entry
         wait = Self.shortest
-        known.stream.yield(
-            JobPlacement(
-                launcher: .slurm, id: entry.id, state: entry.state,
-                reason: entry.state == "PENDING" ? entry.reason : nil, nodes: entry.nodes))
+        known.stream.yield(entry.placement)
     }
 
     /// What Slurm has of this daemon's jobs, ended ones too as long as it remembers them; `nil` while it does not answer.
