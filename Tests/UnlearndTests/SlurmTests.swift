@@ -57,6 +57,7 @@ struct SlurmTests {
                     "invalid partition specified: nope | Unable to allocate resources: Invalid partition name specified"
                 )
             ),
+            (nil, ["srun: error: Slurm job 1 has expired"], false, .unreachable("Slurm job 1 has expired")),
             (nil, [], false, nil),
         ] as [(String?, [Substring], Bool, SlurmEnding?)])
     func `the end of a job is read from its state and from what srun says`(

@@ -102,7 +102,7 @@ final class JobRunner: Sendable {
             }
             let method = launcher.method(for: order.spec)
             // What was over before anybody looked was somewhere too.
-            if !isPlaced.withLock(\.self), let placement = await method.placement(start) {
+            if control.hasSpoken, !isPlaced.withLock(\.self), let placement = await method.placement(start) {
                 await place(placement, log)
             }
             return await interpret(end, start, method, log)

@@ -14,7 +14,7 @@ package enum SlurmEnding: Hashable, Sendable {
     /// What `srun` says while the controller is away.
     private static let absences = [
         "Unable to contact slurm controller", "Socket timed out", "Zero Bytes were transmitted",
-        "Connection refused", "Unable to confirm allocation", "Invalid job id specified", "Job has expired",
+        "Connection refused", "Unable to confirm allocation", "Invalid job id specified", "has expired",
         "Job/step already completing or completed", "Required node not available", "Slurm backup controller",
         "Invalid job credential", "Protocol authentication error", "Munge encode failed",
     ]

@@ -76,6 +76,11 @@ struct SlurmLauncher: LaunchMethod {
     }
 
     func failure(_ start: LaunchStart, hasBegun: Bool, errors: [Substring]) async -> JobFailure? {
+        // A controller that srun has not reached is not asked.
+        let spoken = SlurmEnding(state: nil, errors: errors, hasBegun: hasBegun)
+        if case .unreachable? = spoken {
+            return spoken?.failure(id: nil, isStanding: settings.allocation != nil)
+        }
         let state = await watch.last(start)
         let ending = SlurmEnding(state: state?.state, errors: errors, hasBegun: hasBegun)
         return ending?.failure(id: state?.id, isStanding: settings.allocation != nil)
