@@ -54,7 +54,8 @@ struct WorkerLauncher: Sendable {
             uniqueKeysWithValues: command.environment.map {
                 (Environment.Key(stringLiteral: $0.key), $0.value)
             })
-        let following = Task { await method.follow(start, placed) }
+        let places = await method.follow(start)
+        let following = Task { for await placement in places { await placed(placement) } }
         defer { following.cancel() }
         let result = try await Subprocess.run(
             .path(FilePath(command.path)), arguments: Arguments(command.arguments),

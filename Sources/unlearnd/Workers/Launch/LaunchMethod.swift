@@ -15,8 +15,8 @@ protocol LaunchMethod: Sendable {
     /// What to run for a start of the worker's program.
     func command(_ worker: String, _ start: LaunchStart, environment: [String: String]) -> LaunchCommand
 
-    /// Reports where the start is whenever that changes, until the task is cancelled.
-    func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async
+    /// Where the start is, each time that this changes, until the reader goes. Asked for before anything is started.
+    func follow(_ start: LaunchStart) async -> AsyncStream<JobPlacement>
 
     /// Where a start that has ended was; `nil` where nobody but the daemon knows of it.
     func placement(_ start: LaunchStart) async -> JobPlacement?
@@ -34,7 +34,7 @@ protocol LaunchMethod: Sendable {
 extension LaunchMethod {
     var fault: JobFailure? { nil }
     var canWait: Bool { false }
-    func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async {}
+    func follow(_ start: LaunchStart) async -> AsyncStream<JobPlacement> { AsyncStream { $0.finish() } }
     func placement(_ start: LaunchStart) async -> JobPlacement? { nil }
     func failure(_ start: LaunchStart, hasBegun: Bool, errors: [Substring]) async -> JobFailure? { nil }
 

@@ -58,9 +58,7 @@ struct SlurmLauncher: LaunchMethod {
         return (start.memory / 4 * 5 / processors) / (1 << 20) + 256
     }
 
-    func follow(_ start: LaunchStart, _ report: @Sendable (JobPlacement) async -> Void) async {
-        for await placement in await watch.follow(start) { await report(placement) }
-    }
+    func follow(_ start: LaunchStart) async -> AsyncStream<JobPlacement> { await watch.follow(start) }
 
     func placement(_ start: LaunchStart) async -> JobPlacement? { await watch.last(start)?.placement }
 
