@@ -36,6 +36,13 @@ struct SlurmTests {
                 false,
                 .cancelled
             ),
+            (
+                nil,
+                [
+                    "srun: Job has been cancelled",
+                    "srun: error: Unable to allocate resources: Job/step already completing or completed",
+                ], false, .cancelled
+            ),
             ("FAILED", ["srun: error: c1: task 1: Killed"], true, nil),
             (nil, ["srun: error: c1: task 1: Killed"], true, nil),
             (

@@ -38,10 +38,11 @@ package enum SlurmEnding: Hashable, Sendable {
                 $0.replacing("srun: error: ", with: "")
             }.joined(separator: " | ")
             guard !hasBegun else { return nil }
-            if Self.absences.contains(where: says) {
-                self = .unreachable(words)
-            } else if says("Job allocation") && says("revoked") {
+            // Of one that waits srun says nothing else that tells it from a controller that is busy.
+            if says("Job has been cancelled") || says("Job allocation") && says("revoked") {
                 self = .cancelled
+            } else if Self.absences.contains(where: says) {
+                self = .unreachable(words)
             } else if state == nil, !words.isEmpty {
                 self = .refused(words)
             } else {
