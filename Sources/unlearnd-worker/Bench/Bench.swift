@@ -22,6 +22,7 @@ struct Bench {
             switch arguments.subject {
             case .ascentStep: try bench.ascentStep()
             case .evaluate: try bench.evaluate()
+            case .evaluateAnswers: try bench.evaluateAnswers()
             case .generate: try bench.generate()
             }
             return 0
@@ -76,6 +77,27 @@ struct Bench {
             let rows = batch.batch(Array(step * arguments.retain.rows..<(step + 1) * arguments.retain.rows))
             context.profile.start()
             _ = try model.score(rows)
+            let figures = context.profile.stop()
+            Self.emit(["seconds": .number(figures.total), "profile": figures.json])
+        }
+    }
+
+    /// One object an evaluation of questions and answers of several lengths, as many as the retain size has rows: the
+    /// answers count, and the work is that of a job's evaluation.
+    private func evaluateAnswers() throws {
+        let rows = batcher(
+            BenchArguments.Size(rows: arguments.retain.rows, columns: 132), .retain
+        ).examples.prefix(arguments.retain.rows).enumerated().map { row, example in
+            let prompt = 12 + 7 * row % 25
+            let length = prompt + 16 + 37 * row % 81
+            let silent = [Int32](repeating: DatasetParser.unlabelled, count: prompt)
+            return Example(
+                ids: Array(example.ids[..<length]), labels: silent + example.ids[prompt..<length],
+                line: row + 1)
+        }
+        for _ in 0..<arguments.steps {
+            context.profile.start()
+            _ = try model.rowScores(rows)
             let figures = context.profile.stop()
             Self.emit(["seconds": .number(figures.total), "profile": figures.json])
         }

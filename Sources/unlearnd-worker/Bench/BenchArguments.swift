@@ -8,6 +8,7 @@ struct BenchArguments {
     enum Subject: String, CaseIterable {
         case ascentStep = "ascent-step"
         case evaluate
+        case evaluateAnswers = "evaluate-answers"
         case generate
     }
 
