@@ -40,6 +40,7 @@ let package = Package(
         .target(name: "CLinux", path: "Sources/CLinux"),
         .target(name: "CKernels", path: "Sources/CKernels"),
         .target(name: "CMPI", path: "Sources/CMPI"),
+        .target(name: "CCUDA", path: "Sources/CCUDA", exclude: ["kernels"]),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -51,7 +52,8 @@ let package = Package(
             name: "Checkpoints", dependencies: ["Protocol", "CKernels", "CZstd", "CLinux", crypto, system],
             swiftSettings: strict),
         .target(
-            name: "Engine", dependencies: ["Protocol", "Checkpoints", "CKernels", "COpenBLAS", "CZlib"],
+            name: "Engine",
+            dependencies: ["Protocol", "Checkpoints", "CCUDA", "CKernels", "COpenBLAS", "CZlib"],
             swiftSettings: strict),
 
         .target(name: "Client", dependencies: ["Protocol", "CLinux"], swiftSettings: strict),
