@@ -38,7 +38,7 @@ extension JobParameters {
         case maxForgetLoss = "max_forget_loss"
         case skipOtherWeights = "skip_other_weights"
         case maxNewTokens = "max_new_tokens"
-        case ranks, launcher
+        case ranks, launcher, device
         case template, prompts, temperature, count
         case topK = "top_k"
         case topP = "top_p"

@@ -43,7 +43,7 @@ extension JobParameters {
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
-            "checkpoint_steps", "checkpoint_seconds", "ranks", "launcher",
+            "checkpoint_steps", "checkpoint_seconds", "ranks", "launcher", "device",
         ])
         let forgetting = training.union([
             "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",
@@ -74,7 +74,7 @@ extension JobParameters {
                 "count", "target_drop", "mode", "factor",
             ])
         case .dampen: return evaluation.union(["ratio", "strength", "label_free"])
-        case .evaluate: return evaluation
+        case .evaluate: return evaluation.union(["device"])
         case .attack: return evaluation.union(attackNames)
         case .import: return ["transfer", "skip_other_weights"]
         case .create: return ["transfer"]

@@ -53,8 +53,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var retainLoss: RetainLoss?
     /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (gradient methods).
     package var maxForgetLoss: Double?
-    /// Arithmetic of matrix products in training and evaluation; default `f32`.
+    /// Arithmetic of matrix products in training and evaluation; default `f32`, on a card `bf16`.
     package var precision: Precision?
+    /// What trains and measures; default `cpu` (jobs that train, `evaluate`).
+    package var device: ComputeDevice?
     /// Whether the job tells where its time went; default false.
     package var profile: Bool?
     /// What evaluation counts as right; default `token`.

@@ -52,18 +52,21 @@ package struct JobEstimate: Codable, Hashable, Sendable {
     package var steps: Int?
     /// What is done again and how far back that goes, in sentences (`exact`).
     package var replay: [String]?
+    /// Peak of what is used of a card's memory, bytes (`device` `cuda`).
+    package var card: Int64?
     /// An estimate.
     package init(
-        memory: Int64, disk: Int64, seconds: Double?, steps: Int?, replay: [String]? = nil
+        memory: Int64, disk: Int64, seconds: Double?, steps: Int?, replay: [String]? = nil, card: Int64? = nil
     ) {
         self.memory = memory
         self.disk = disk
         self.seconds = seconds
         self.steps = steps
         self.replay = replay
+        self.card = card
     }
 
-    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps, replay }
+    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps, replay, card }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -72,6 +75,7 @@ package struct JobEstimate: Codable, Hashable, Sendable {
         try container.encode(seconds.finite, forKey: .seconds)
         try container.encode(steps, forKey: .steps)
         try container.encodeIfPresent(replay, forKey: .replay)
+        try container.encodeIfPresent(card, forKey: .card)
     }
 }
 
