@@ -10,6 +10,7 @@ signal(SIGPIPE, SIG_IGN)
 _ = cl_map_allocations_from(4 << 20)
 // Arithmetic on sizes needs no kernels.
 if CommandLine.arguments.dropFirst().first == "predict" { exit(Prediction.run()) }
+if CommandLine.arguments.dropFirst().first == "card" { exit(CardQuestion.run()) }
 ProcessEnvironment.settle()
 if CommandLine.arguments.dropFirst().first == "bench" {
     exit(Bench.run(Array(CommandLine.arguments.dropFirst(2))))

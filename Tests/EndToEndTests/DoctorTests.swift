@@ -24,7 +24,7 @@ struct DoctorTests {
         #expect(status == 0)
         #expect(
             grades.keys.sorted() == [
-                "audit log", "clock", "disk", "memory", "queue", "socket", "state directory", "store",
+                "audit log", "card", "clock", "disk", "memory", "queue", "socket", "state directory", "store",
                 "version",
             ])
         #expect(grades.values.allSatisfy { $0 != "fault" })

@@ -127,6 +127,12 @@ struct TrainingOptions: ParsableArguments {
             valueName: "local|mpi"))
     var launcher: Launcher?
 
+    @Option(
+        help: ArgumentHelp(
+            "What trains and measures: the processor, or a card of NVIDIA's in bf16 (default cpu).",
+            valueName: "cpu|cuda"))
+    var device: ComputeDevice?
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let epochs { parameters.epochs = epochs }
@@ -145,6 +151,7 @@ struct TrainingOptions: ParsableArguments {
         if let loraAlpha { parameters.loraAlpha = loraAlpha }
         if let loraTargets { parameters.loraTargets = loraTargets }
         if let ranks { parameters.ranks = ranks }
+        if let device { parameters.device = device }
         if let launcher { parameters.launcher = launcher }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }

@@ -10,8 +10,8 @@ struct SystemDoctor: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Look for common faults, and say what helps.",
         discussion: """
-            The socket, the daemon behind it, versions, clocks, the state directory, disk space, memory, the queue and the \
-            audit log. Ends with status 69 if no daemon can be reached, 74 if something else is wrong, 0 where there are \
+            The socket, the daemon behind it, versions, clocks, the state directory, disk space, memory, the card, the \
+            queue and the audit log. Ends with status 69 if no daemon can be reached, 74 if something else is wrong, 0 where there are \
             warnings at most.
             """)
     @OptionGroup(title: "Global") var options: GlobalOptions
@@ -97,6 +97,9 @@ struct SystemDoctor: ClientCommand {
             let info = try session.call(.systemInfo, as: SystemInfo.self)
             return [version(info), state(info), memory(info)]
         }
+        look("card") { () throws(ClientError) in
+            [card(try session.call(.systemCard, as: CardReport.self))]
+        }
         look("clock") { () throws(ClientError) in
             [clock(try session.call(.systemPing, as: PingResult.self).time)]
         }
@@ -163,6 +166,19 @@ struct SystemDoctor: ClientCommand {
         return Finding(
             check: "memory", grade: .warning, message: text,
             hint: "jobs that are admitted may not fit: lower memory_limit in the configuration")
+    }
+
+    /// A machine without a card has nothing wrong with it.
+    private static func card(_ card: CardReport) -> Finding {
+        guard let name = card.name else {
+            let fault = card.fault ?? JobFailure(.unsupported, "there is none")
+            return Finding(check: "card", grade: .ok, message: "none: \(fault.message)", hint: fault.hint)
+        }
+        return Finding(
+            check: "card", grade: .ok,
+            message:
+                "\(name), \(Text.bytes(card.free ?? 0)) of \(Text.bytes(card.memory ?? 0)) free; \(card.description ?? "")"
+        )
     }
 
     /// Seconds that two clocks of one machine may differ by.

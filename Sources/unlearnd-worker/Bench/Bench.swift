@@ -37,7 +37,9 @@ struct Bench {
     private init(_ arguments: BenchArguments) throws {
         self.arguments = arguments
         context = try ComputeContext(
-            threads: arguments.threads, brain: arguments.precision == .bf16 ? .fastest() : nil)
+            threads: arguments.threads,
+            brain: arguments.precision == .bf16 && arguments.device == .cpu ? .fastest() : nil,
+            card: arguments.device == .cuda ? CUDACard() : nil)
         let configuration = try ModelConfiguration(json: Array(arguments.shape.configuration.utf8))
         model = try Transformer(
             configuration, context: context, checkpointing: arguments.checkpointing)
@@ -72,12 +74,15 @@ struct Bench {
     /// One object an evaluation of the retain batch.
     private func evaluate() throws {
         let batch = batcher(arguments.retain, .retain)
-        for step in 0..<arguments.steps {
-            let rows = batch.batch(Array(step * arguments.retain.rows..<(step + 1) * arguments.retain.rows))
-            context.profile.start()
-            _ = try model.score(rows)
-            let figures = context.profile.stop()
-            Self.emit(["seconds": .number(figures.total), "profile": figures.json])
+        try model.onCard {
+            for step in 0..<arguments.steps {
+                let rows = batch.batch(
+                    Array(step * arguments.retain.rows..<(step + 1) * arguments.retain.rows))
+                context.profile.start()
+                _ = try model.score(rows)
+                let figures = context.profile.stop()
+                Self.emit(["seconds": .number(figures.total), "profile": figures.json])
+            }
         }
     }
 

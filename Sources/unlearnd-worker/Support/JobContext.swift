@@ -46,6 +46,9 @@ final class JobContext {
     private static func compute(_ order: WorkerOrder) throws -> (ComputeContext, String?) {
         var brain: BrainProducts?
         var warning: String?
+        if order.spec.parameters?.device == .cuda {
+            return (try ComputeContext(threads: max(1, order.threads), card: CUDACard()), nil)
+        }
         if order.spec.parameters?.precision == .bf16 {
             do { brain = try .fastest() } catch { warning = "bf16: \(error); computed in f32" }
         }
@@ -72,7 +75,8 @@ final class JobContext {
         store = context.store
         // The arithmetic is the recorded job's own: another would give other bits.
         (compute, precisionWarning) =
-            order.spec.parameters?.precision == .bf16 ? try Self.compute(order) : (context.compute, nil)
+            order.spec.parameters?.precision == .bf16 || order.spec.parameters?.device == .cuda
+            ? try Self.compute(order) : (context.compute, nil)
         output = context.output
         inbox = context.inbox
         excluded = rows
@@ -146,6 +150,15 @@ final class JobContext {
                     version: binding.version, digest: digest, objects: base.manifest.objects.count + 1,
                     bytes: Int64(base.manifest.size))))
         try inbox.waitToProceed()
+    }
+
+    /// Refuses models that the card, where one computes, cannot: the job's own, and the reference.
+    func requireCard(for configuration: ModelConfiguration) throws {
+        guard compute.card != nil else { return }
+        try CUDASupport.require(configuration)
+        guard order.reference != nil else { return }
+        let reference = VersionFiles(reader: try reader(order.reference, "reference"))
+        try CUDASupport.require(try reference.configuration())
     }
 
     // MARK: Ranks

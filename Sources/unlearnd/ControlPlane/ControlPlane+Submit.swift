@@ -31,6 +31,10 @@ extension ControlPlane {
                 throw RPCError(
                     .badInput, fault.message, hint: fault.hint, field: "spec.parameters.ranks")
             }
+            if spec.parameters?.device == .cuda, let fault = await card().fault {
+                throw RPCError(
+                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.device")
+            }
             try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             let predicted = try await predict(spec)
             var files: DescriptorSet?
@@ -61,6 +65,17 @@ extension ControlPlane {
             await scheduler.wake()
             return result
         }
+    }
+
+    /// The card that jobs can compute on, or why there is none.
+    package func card() async -> CardReport {
+        guard let cardProbe else {
+            return CardReport(
+                fault: JobFailure(
+                    .unsupported, "\(WorkerExecutable.name) was not found",
+                    hint: "name it with the setting worker"))
+        }
+        return await cardProbe.report()
     }
 
     /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.

@@ -20,6 +20,7 @@ package final class ControlPlane: Sendable {
     let shapes: ModelShapes
     let scheduler: Scheduler
     let predictor: MemoryPredictor?
+    let cardProbe: CardProbe?
     let checkpoints: TrainingCheckpointFiles
     let uploads = OpenUploads()
     let sharedRows: SharedRows
@@ -89,6 +90,9 @@ package final class ControlPlane: Sendable {
         if executable == nil { logger.warning("\(WorkerExecutable.name) was not found: every job will fail") }
         predictor = executable.map {
             MemoryPredictor(executable: $0, environment: WorkerExecutable.environment())
+        }
+        cardProbe = executable.map {
+            CardProbe(executable: $0, environment: WorkerExecutable.environment())
         }
         scheduler = Scheduler(
             planner: ClaimPlanner(

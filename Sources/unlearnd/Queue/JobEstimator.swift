@@ -79,7 +79,9 @@ struct JobEstimator {
     }
 
     /// The whole estimate.
-    var estimate: JobEstimate { JobEstimate(memory: memory, disk: disk, seconds: seconds, steps: steps) }
+    var estimate: JobEstimate {
+        JobEstimate(memory: memory, disk: disk, seconds: seconds, steps: steps, card: predicted?.card)
+    }
 
     /// Rough: the bytes and the arithmetic of the job over what one thread of a server of these years gets
     /// through, 0.12 GB/s of checkpoint and 80 GFLOP/s. A token of text is taken as four bytes.

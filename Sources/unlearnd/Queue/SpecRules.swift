@@ -24,6 +24,7 @@ enum SpecRules {
         try checkCommon(spec)
         try checkData(spec)
         try checkNames(spec)
+        try checkDevice(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
         try checkEdits(spec)
         try checkFacts(spec)
