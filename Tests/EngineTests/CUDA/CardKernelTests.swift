@@ -5,11 +5,12 @@ import Engine
 import Foundation
 import Testing
 
-/// The kernels for a card, compiled for the processor, against plain loops in double or against the processor's own kernels.
+/// The kernels for a card against plain loops in double, or against the processor's own kernels.
 ///
-/// They say that the kernels' text computes what it should, block by block and lane by lane; not that a card does so.
+/// Where the processor plays the card they say that the kernels' text computes what it should, block by block and lane by
+/// lane; not that a card does so.
 extension CardTests {
-    @Suite(.serialized, .enabled(if: EmulatedCard.isThere))
+    @Suite(.serialized, .enabled(if: TestCard.isThere))
     struct Kernels {
         /// A card with what the tests hand to it.
         private final class Bench {
@@ -18,7 +19,7 @@ extension CardTests {
             private var blocks: [CUDAMemory] = []
 
             init(headSize: Int = 16) throws {
-                card = try EmulatedCard.open()
+                card = try TestCard.open()
                 program = try card.program(headSize: headSize)
             }
 

@@ -5,8 +5,7 @@ import Foundation
 import Protocol
 import Testing
 
-/// Training and measuring on a card: whole passes of the golden models on a card that the processor plays, against the
-/// processor's own in f32; and on a real card, where there is one.
+/// Training and measuring on a card: whole passes of the golden models against the processor's own in f32.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct CardTests {
     /// What a card can compute of the golden models.
@@ -76,9 +75,9 @@ struct CardTests {
         return (difference / size).squareRoot()
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere), arguments: names.filter(isSupported))
+    @Test(.enabled(if: TestCard.isThere), arguments: names.filter(isSupported))
     func `scores on the card are the processor's`(name: String) throws {
-        let card = try EmulatedCard.open()
+        let card = try TestCard.open()
         // Of several parts of logits, and of one.
         for budget in [64 * 5, 1 << 28] {
             card.logitBudget = budget
@@ -96,9 +95,9 @@ struct CardTests {
         }
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere), arguments: names.filter(isSupported))
+    @Test(.enabled(if: TestCard.isThere), arguments: names.filter(isSupported))
     func `training on the card moves weights as on the processor`(name: String) throws {
-        let card = try EmulatedCard.open()
+        let card = try TestCard.open()
         let (start, own, model) = (try load(name, nil), try load(name, nil), try load(name, card))
         let expected = try train(own, name, clip: 0.5)
         let made = try train(model, name, clip: 0.5)
@@ -120,9 +119,9 @@ struct CardTests {
             again.parameters.values(0..<again.table.count) == model.parameters.values(0..<model.table.count))
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere))
+    @Test(.enabled(if: TestCard.isThere))
     func `weighted losses on the card are the processor's`() throws {
-        let card = try EmulatedCard.open()
+        let card = try TestCard.open()
         card.logitBudget = 5 * 128
         let name = "gpt2"
         for make: () throws -> any LossTerm in [
@@ -141,9 +140,9 @@ struct CardTests {
         }
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere))
+    @Test(.enabled(if: TestCard.isThere))
     func `what is frozen keeps its bits on the card`() throws {
-        let (start, model) = (try load("gpt2", nil), try load("gpt2", try EmulatedCard.open()))
+        let (start, model) = (try load("gpt2", nil), try load("gpt2", try TestCard.open()))
         model.trainable = try Trainable(model.table, layers: LayerSelection("1"))
         _ = try train(model, "gpt2")
         for entry in model.table.entries {
@@ -152,9 +151,9 @@ struct CardTests {
         }
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere))
+    @Test(.enabled(if: TestCard.isThere))
     func `a run on the card goes on from its checkpoint with the same bits`() throws {
-        let card = try EmulatedCard.open()
+        let card = try TestCard.open()
         let path = FileManager.default.temporaryDirectory.appending(path: "card-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         struct Enough: Error {}
@@ -176,7 +175,7 @@ struct CardTests {
         )
     }
 
-    @Test(.enabled(if: EmulatedCard.isThere))
+    @Test(.enabled(if: TestCard.canBePlayed))
     func `a card without room says so, and predictions cover what is used`() throws {
         let golden = try GoldenModel("gpt2")
         let (forget, retain) = try examples("gpt2")
@@ -186,9 +185,9 @@ struct CardTests {
         let predicted = try memory.predictCard()
         // What is predicted suffices: less the reserve for what the driver takes by itself, which takes nothing here.
         let own = predicted - (256 << 20)
-        let model = try load("gpt2", try EmulatedCard.open(memory: own))
+        let model = try load("gpt2", try TestCard.open(memory: own))
         _ = try train(model, "gpt2")
-        let small = try load("gpt2", try EmulatedCard.open(memory: (32 << 20) + 8192))
+        let small = try load("gpt2", try TestCard.open(memory: (32 << 20) + 8192))
         #expect {
             _ = try train(small, "gpt2")
         } throws: { error in
@@ -239,37 +238,4 @@ struct CardTests {
         #expect(image.prefix(4) == [0x7f, 0x45, 0x4c, 0x46] && image.count > 10_000)
         #expect(try CUDAProducts.version(folders: folders) >= 12_0000)
     }
-
-    @Test(.enabled(if: RealCard.isThere), arguments: names.filter(isSupported))
-    func `a real card trains and scores as the processor`(name: String) throws {
-        let card = try CUDACard()
-        let (start, own, model) = (try load(name, nil), try load(name, nil), try load(name, card))
-        let batch = TokenBatch(padding: try examples(name).forget)
-        let scores = try model.onCard { try model.score(batch) }
-        for (score, other) in zip(scores.joined(), try own.score(batch).joined()) {
-            #expect(abs(score.nll - other.nll) < 0.02 * max(1, other.nll))
-        }
-        _ = try train(own, name, clip: 0.5)
-        _ = try train(model, name, clip: 0.5)
-        let distance = difference(model, own, from: start)
-        print("\(name) on \(card.description): \(distance) of the change away from the processor's")
-        #expect(distance < 0.03)
-        let again = try load(name, card)
-        _ = try train(again, name, clip: 0.5)
-        #expect(
-            again.parameters.values(0..<again.table.count) == model.parameters.values(0..<model.table.count))
-    }
-}
-
-/// A card of NVIDIA's.
-enum RealCard {
-    static let isThere: Bool = {
-        do {
-            _ = try CUDACard()
-            return true
-        } catch {
-            print("tests on a real card are skipped: \(error)")
-            return false
-        }
-    }()
 }
