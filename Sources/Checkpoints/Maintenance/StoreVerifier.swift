@@ -75,7 +75,7 @@ package enum StoreVerifier {
             }
         }
         var all = Set(try store.list()).union(users.keys)
-        let bases = try Checkpoints.store("the objects") { try store.bases(under: all) }
+        let bases = try Checkpoints.store("the objects") { try store.bases(under: all, skipsLocked: true) }
         all.formUnion(bases.values)
         passDown(bases, &users)
         let ids = all.sorted()
@@ -148,7 +148,7 @@ package enum StoreVerifier {
             switch error.code {
             case .missing: return .missing
             case .corrupt: return .corrupt(error.message)
-            case .newerFormat, .ioFailure: return .unknown(error.message)
+            case .newerFormat, .ioFailure, .locked: return .unknown(error.message)
             default: throw error
             }
         }
