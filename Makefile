@@ -21,7 +21,7 @@ SWIFTS = Package.swift Sources Tests
 # The worker chooses its BLAS kernels itself; neither a build nor a test may inherit a choice from this shell.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 
-.PHONY: help deps build test demo bench bench-engine fuzz soak parity schema format lint install uninstall deb test-system clean
+.PHONY: help deps build test test-cluster demo bench bench-engine gpu-bundle fuzz soak parity schema format lint install uninstall deb test-system clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -37,6 +37,10 @@ test: ## build everything and run every test
 	@scripts/deps test
 	@scripts/test $(CONFIGURATION) $(TEST_FLAGS)
 
+test-cluster: ## start a Slurm cluster of this one machine and run the tests that need it; as root
+	@scripts/deps cluster
+	@scripts/test-cluster $(CONFIGURATION) $(TEST_FLAGS)
+
 demo: build ## teach a small model about invented people, make it forget some of them, show the proof
 	@scripts/demo "$(BIN)"
 
@@ -45,6 +49,11 @@ bench: build ## compare speed and memory with PyTorch, mergekit and SQLite on th
 
 bench-engine: build ## compare training, evaluation and generation with PyTorch and transformers
 	@Benchmarks/run "$(BIN)" engine
+
+gpu-bundle: deps ## pack worker, engine tests and the comparison with PyTorch for a machine with a card and no Swift
+	$(SWIFT) build -c $(CONFIGURATION) --build-tests
+	$(MAKE) build STATIC=1
+	@scripts/gpu-bundle ".build/static/$(CONFIGURATION)/unlearnd-worker" "$(shell $(SWIFT) build -c $(CONFIGURATION) --show-bin-path)"
 
 fuzz: build ## send the daemon what no client would, for SECONDS (60); SEED repeats a run
 	@scripts/fuzz "$(BIN)" $(or $(SECONDS),60) $(SEED)

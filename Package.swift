@@ -25,7 +25,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -40,6 +40,7 @@ let package = Package(
         .target(name: "CLinux", path: "Sources/CLinux"),
         .target(name: "CKernels", path: "Sources/CKernels"),
         .target(name: "CMPI", path: "Sources/CMPI"),
+        .target(name: "CCUDA", path: "Sources/CCUDA", exclude: ["kernels"]),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -51,7 +52,8 @@ let package = Package(
             name: "Checkpoints", dependencies: ["Protocol", "CKernels", "CZstd", "CLinux", crypto, system],
             swiftSettings: strict),
         .target(
-            name: "Engine", dependencies: ["Protocol", "Checkpoints", "CKernels", "COpenBLAS", "CZlib"],
+            name: "Engine",
+            dependencies: ["Protocol", "Checkpoints", "CCUDA", "CKernels", "COpenBLAS", "CZlib"],
             swiftSettings: strict),
 
         .target(name: "Client", dependencies: ["Protocol", "CLinux"], swiftSettings: strict),
@@ -111,7 +113,7 @@ let package = Package(
                 "unlearnd", "Protocol", "Checkpoints", "TestSupport", logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
-            swiftSettings: strict),
+            resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -11,10 +11,13 @@ import time
 
 
 class Daemon:
-    """unlearnd on a directory of its own; `with Daemon(bin, directory) as daemon:` ends it at the end."""
+    """unlearnd on a directory of its own; `with Daemon(bin, directory) as daemon:` ends it at the end.
 
-    def __init__(self, bin, directory):
-        self.bin, self.directory = bin, directory
+    What else is named is put into its environment.
+    """
+
+    def __init__(self, bin, directory, **environment):
+        self.bin, self.directory, self.environment = bin, directory, environment
         # Socket paths may have 107 bytes at most, and the work directory may be deep.
         self.sockets = tempfile.TemporaryDirectory(prefix="unlearnd-bench.", dir="/tmp")
         self.socket = os.path.join(self.sockets.name, "unlearnd.sock")
@@ -25,13 +28,14 @@ class Daemon:
             [f"{self.bin}/unlearnd", "run", "--state-directory", f"{self.directory}/state", "--socket", self.socket],
             stdout=self.log,
             stderr=self.log,
+            env={**os.environ, **self.environment},
         )
-        for _ in range(200):
+        for _ in range(6000):
             if os.path.exists(self.socket):
                 return self
             if self.process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(0.005)
         raise SystemExit(f"the daemon did not start: {open(self.log.name).read()}")
 
     def __exit__(self, *_):

@@ -40,6 +40,11 @@ def torch_model(shape):
             attn_implementation="sdpa"))
 
 
+def answer_row(row):
+    """Tokens of a question and its answer; the worker's bench has the same."""
+    return 12 + 7 * row % 25, 16 + 37 * row % 81
+
+
 def torch_main(subject, shape, rows, columns, threads, precision, steps):
     import torch
 
@@ -68,6 +73,21 @@ def torch_main(subject, shape, rows, columns, threads, precision, steps):
 
         for _ in range(steps):
             report(step, {})
+    elif subject == "evaluate-answers":
+        # As an evaluation loop has them: batches of 8 in the order of the file, padded to their longest row, the answers labelled.
+        model.eval()
+        batches = []
+        for first in range(0, rows, 8):
+            lengths = [answer_row(row) for row in range(first, min(rows, first + 8))]
+            longest = max(prompt + answer for prompt, answer in lengths)
+            ids = torch.randint(0, vocabulary, (len(lengths), longest))
+            place = torch.arange(longest)[None]
+            mask = (place < torch.tensor([[prompt + answer] for prompt, answer in lengths])).long()
+            labels = ids.masked_fill((mask == 0) | (place < torch.tensor([[prompt] for prompt, _ in lengths])), -100)
+            batches.append({"input_ids": ids, "attention_mask": mask, "labels": labels, "use_cache": False})
+        with torch.no_grad(), autocast:
+            for _ in range(steps):
+                report(lambda: [model(**batch) for batch in batches], {})
     elif subject == "evaluate":
         model.eval()
         batch = torch.randint(0, vocabulary, (rows, columns))
@@ -190,8 +210,13 @@ class Bench:
 
     def evaluation(self):
         for shape in SHAPES:
-            theirs, ours = self.sides("evaluate", shape, (4, 256), steps=3)
-            self.both(f"evaluation {shape} f32, 4x256", "tok/s", 1024, theirs, ours)
+            for precision in ["f32", "bf16"] if bfloat16_instructions() else ["f32"]:
+                theirs, ours = self.sides("evaluate", shape, (4, 256), steps=3, precision=precision)
+                self.both(f"evaluation {shape} {precision}, 4x256", "tok/s", 1024, theirs, ours)
+            rows = 32
+            theirs, ours = self.sides("evaluate-answers", shape, (rows, 256), steps=3)
+            tokens = sum(sum(answer_row(row)) for row in range(rows))
+            self.both(f"evaluation {shape} f32, {rows} questions and answers", "tok/s", tokens, theirs, ours)
 
     def generation(self):
         for shape in SHAPES:

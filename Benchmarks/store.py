@@ -160,19 +160,34 @@ class Ours:
     """Through the daemon, as users do it."""
 
     name = "unlearnd"
+    environment = {}
 
     def __init__(self, bin):
         self.bin = bin
 
     def take(self, source, target):
         os.makedirs(target)
-        with Daemon(self.bin, target) as daemon:
+        with Daemon(self.bin, target, **self.environment) as daemon:
             self.seconds = timed(lambda: daemon.ctl("model", "import", "model", source))
             return daemon.ctl("store", "status")["stored_bytes"]
 
     def give(self, target, out):
-        with Daemon(self.bin, target) as daemon:
+        with Daemon(self.bin, target, **self.environment) as daemon:
             self.seconds = timed(lambda: daemon.ctl("model", "export", "model@v1", out))
+
+
+class Encrypted(Ours):
+    """The same with every object sealed."""
+
+    name = "unlearnd, encrypted"
+
+    def __init__(self, bin, work):
+        super().__init__(bin)
+        key = os.path.join(work, "master.key")
+        if not os.path.exists(key):
+            with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(os.urandom(32))
+        self.environment = {"UNLEARND_ENCRYPTION": "on", "UNLEARND_MASTER_KEY_FILE": key}
 
 
 class Crashed(Exception):
@@ -204,7 +219,7 @@ def digests(directory):
 
 
 def compare(title, source, kind, bin, work):
-    contenders = [Copy(), Zstd(), ZipNN(kind), Ours(bin)]
+    contenders = [Copy(), Zstd(), ZipNN(kind), Ours(bin), Encrypted(bin, work)]
     contenders[3:3] = [peer() for program, peer in (("restic", Restic), ("borg", Borg)) if shutil.which(program)]
     original, wanted = size(source), digests(source)
     stored, taken, given = {}, {}, {}

@@ -110,3 +110,7 @@ int cl_die_with_parent(int signal) {
 }
 
 int cl_map_allocations_from(size_t bytes) { return mallopt(M_MMAP_THRESHOLD, (int)bytes); }
+
+void cl_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
+
+void cl_trim_memory(void) { malloc_trim(0); }

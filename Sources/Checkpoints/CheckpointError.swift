@@ -22,6 +22,8 @@ package struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertib
         case missing
         /// Two things that belong together disagree, such as a model and its task vector.
         case mismatch
+        /// Encrypted, and the key that opens it is not there or is another one.
+        case locked
     }
 
     /// What kind of failure it is.

@@ -16,6 +16,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
         case unsupportedMachine
         /// Memory or threads could not be had.
         case resources
+        /// A card failed in the middle of its work.
+        case deviceFailure
     }
 
     package let code: Code

@@ -7,29 +7,39 @@ import Protocol
 
 /// The life of this process: take the order, do the job, say how it ended.
 enum Worker {
+    /// Where a worker may be, if not beside the daemon.
+    enum Place: String {
+        /// It is one of the processes of a launcher of MPI.
+        case ranks
+        /// It is the only process of a launcher that passes on what it reads and says.
+        case forwarded
+    }
+
     /// Runs the job of the order on standard input; returns the exit status.
-    ///
-    /// - Parameter inRanks: Whether this is one of the processes of a launcher of MPI.
-    static func run(inRanks: Bool = false) -> Int32 {
+    static func run(_ place: Place?) -> Int32 {
         let output = MessageWriter.takeStandardOutput()
-        guard inRanks else { return run(output, Inbox(), nil) }
+        guard let place else { return run(output, Inbox(), nil, isRemote: false) }
         ParentWatch.begin()
+        if place == .forwarded { return run(output, Inbox(isForwarded: true), nil, isRemote: true) }
         let transport: MPITransport
         do {
             transport = try MPITransport()
         } catch {
             complain(error.message)
             // Without MPI only the launcher knows which rank this is.
-            if getenv("OMPI_COMM_WORLD_RANK").map({ String(cString: $0) }) == "0" {
+            let rank = getenv("OMPI_COMM_WORLD_RANK") ?? getenv("PMIX_RANK")
+            if rank.map({ String(cString: $0) }) == "0" {
                 try? output.send(.failed(error))
             }
             return ExitCode.jobFailed.rawValue
         }
         if transport.rank > 0 { output.fallSilent() }
-        return run(output, Inbox(isForwarded: true), transport)
+        return run(output, Inbox(isForwarded: true), transport, isRemote: true)
     }
 
-    private static func run(_ output: MessageWriter, _ inbox: Inbox, _ transport: MPITransport?) -> Int32 {
+    private static func run(
+        _ output: MessageWriter, _ inbox: Inbox, _ transport: MPITransport?, isRemote: Bool
+    ) -> Int32 {
         let ranks = transport.map { Ranks($0) } ?? .alone
         let order: WorkerOrder
         let descriptors: [Int32]
@@ -48,6 +58,7 @@ enum Worker {
             return ExitCode.usage.rawValue
         }
         do {
+            if isRemote, let fault = StoreReach.fault(order) { throw fault }
             try LifeLock.hold(order.lifeLock)
             if ranks.isFirst { inbox.listen() }
             let context = try JobContext(
@@ -73,7 +84,8 @@ enum Worker {
         } catch is Paused {
             try? output.send(.paused)
         } catch {
-            let failure = JobFailure(describing: error)
+            // What fails because the directory went away says little of itself.
+            let failure = (isRemote ? StoreReach.fault(order) : nil) ?? JobFailure(describing: error)
             // If the daemon cannot hear it, it is gone.
             try? output.send(.failed(failure))
             transport?.report(failure)

@@ -10,10 +10,11 @@ signal(SIGPIPE, SIG_IGN)
 _ = cl_map_allocations_from(4 << 20)
 // Arithmetic on sizes needs no kernels.
 if CommandLine.arguments.dropFirst().first == "predict" { exit(Prediction.run()) }
+if CommandLine.arguments.dropFirst().first == "card" { exit(CardQuestion.run()) }
 ProcessEnvironment.settle()
 if CommandLine.arguments.dropFirst().first == "bench" {
     exit(Bench.run(Array(CommandLine.arguments.dropFirst(2))))
 }
 // A job takes what is left over: the daemon must answer while every core computes.
 _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
-exit(Worker.run(inRanks: CommandLine.arguments.dropFirst().first == "ranks"))
+exit(Worker.run(CommandLine.arguments.dropFirst().first.flatMap(Worker.Place.init(rawValue:))))

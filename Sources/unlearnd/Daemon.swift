@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Glibc
 import Logging
 import Protocol
@@ -23,6 +24,7 @@ struct Daemon {
         }
         self.logger = logger
         umask(0o077)
+        cl_limit_arenas(2)
         signal(SIGPIPE, SIG_IGN)
         // Until reloads are served, there is nothing to reload.
         signal(SIGHUP, SIG_IGN)
@@ -31,10 +33,13 @@ struct Daemon {
         var transferLimits = TransferTable.Limits()
         let limits = ServerLimits(descriptors: open)
         transferLimits.descriptors = min(transferLimits.descriptors, max(64, open - limits.connections - 512))
-        let transfers = TransferTable(limits: transferLimits)
+        let refusals = RefusalLog(logger: logger)
+        let transfers = TransferTable(limits: transferLimits, refusals: refusals)
         let control = try ControlPlane(
             configuration: configuration.control, transfers: transfers, logger: logger)
-        let blobs = try BlobSpool(directory: configuration.control.stateDirectory + "/uploads")
+        refusals.begin(control.database)
+        let blobs = try BlobSpool(
+            directory: configuration.control.stateDirectory + "/uploads", refusals: refusals)
         let rules = try RoleRules.current(environment: environment, grants: configuration.roles)
         let roles = LiveRoles(rules)
         let users = rules.isService ? rules.operatorGroup : nil
@@ -46,7 +51,7 @@ struct Daemon {
         let identity = DaemonIdentity(
             socket: configuration.socket, descriptorSocket: configuration.descriptorSocket,
             stateDirectory: configuration.control.stateDirectory)
-        var router = Router(logger: logger)
+        var router = Router(logger: logger, refusals: refusals)
         router.addJobHandlers(control)
         router.addModelHandlers(control)
         router.addStoreHandlers(control)
@@ -60,7 +65,7 @@ struct Daemon {
             socket: socket, rules: roles,
             environment: ConnectionHandler.Environment(
                 router: router, control: control, identity: identity,
-                registry: ConnectionRegistry(limits: limits),
+                registry: ConnectionRegistry(limits: limits), refusals: refusals,
                 limits: limits, logger: logger)
         ) {
             logger.notice("unlearnd \(Software.version) listens on \(configuration.socket)")
@@ -73,9 +78,10 @@ struct Daemon {
         group = ServiceGroup(
             services: [
                 hooks,
-                ControlPlaneService(control: control, manager: manager, logger: logger),
+                ControlPlaneService(control: control, refusals: refusals, manager: manager, logger: logger),
                 DescriptorServer(
-                    socket: descriptorSocket, rules: roles, transfers: transfers, logger: logger), server,
+                    socket: descriptorSocket, rules: roles, transfers: transfers, refusals: refusals,
+                    logger: logger), server,
                 ReloadService(
                     source: source, initial: configuration, control: control, hooks: hooks, roles: roles,
                     level: level,
@@ -95,6 +101,7 @@ struct Daemon {
 /// The control plane as a service: the last to stop.
 private struct ControlPlaneService: Service {
     let control: ControlPlane
+    let refusals: RefusalLog
     let manager: ServiceManager
     let logger: Logger
 
@@ -105,6 +112,7 @@ private struct ControlPlaneService: Service {
         tidying.cancel()
         manager.stopping()
         logger.notice("stopping: running jobs will start again with the next daemon")
+        await refusals.flush()
         await control.shutdown()
     }
 }

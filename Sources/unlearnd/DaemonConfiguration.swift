@@ -17,11 +17,20 @@ struct DaemonConfiguration: Sendable {
         case threads
         case memoryLimit = "memory_limit"
         case worker
-        case mpirun
+        case mpirun, srun
+        case slurmJob = "slurm_job"
+        case slurmParallel = "slurm_parallel"
+        case slurmThreads = "slurm_threads"
+        case slurmOptions = "slurm_options"
         case logLevel = "log_level"
         case cancelGraceSeconds = "cancel_grace_seconds"
         case candidateDepth = "candidate_depth"
         case candidateDays = "candidate_days"
+        case expirePreEditDays = "expire_pre_edit_days"
+        case verifyEveryHours = "verify_every_hours"
+        case verifyMinutes = "verify_minutes"
+        case modelQuota = "model_quota"
+        case userQuota = "user_quota"
         case reviewLeaseDays = "review_lease_days"
         case adminUsers = "admin_users"
         case adminGroups = "admin_groups"
@@ -33,6 +42,12 @@ struct DaemonConfiguration: Sendable {
         case userJobs = "user_jobs"
         case freeSpaceFloor = "free_space_floor"
         case restrictVersions = "restrict_versions_that_know"
+        case groups
+        case threadLimit = "thread_limit"
+        case retrySeconds = "retry_seconds"
+        case deadlineWarningMinutes = "deadline_warning_minutes"
+        case encryption
+        case masterKeyFile = "master_key_file"
     }
 
     /// Why a configuration cannot be used.
@@ -74,6 +89,7 @@ struct DaemonConfiguration: Sendable {
         ]
         var hooks: [Hook] = []
         var targets: [String: PublishTarget] = [:]
+        var placements: [PlacementRule] = []
         if named != nil || access(path, F_OK) == 0 {
             let file = try ConfigurationFile(path)
             providers.append(
@@ -84,10 +100,18 @@ struct DaemonConfiguration: Sendable {
                     }))
             hooks = file.hooks
             targets = file.publishTargets
+            placements = file.placements
         }
         var configuration = try DaemonConfiguration(
             Reader(reader: ConfigReader(providers: providers)), standard, hooks)
         configuration.control.publishTargets = targets
+        configuration.control.masterKey.credentials = environment["CREDENTIALS_DIRECTORY"].flatMap {
+            $0.isEmpty ? nil : $0
+        }
+        configuration.control.placements = placements
+        // Inside an allocation that somebody has made, that is where jobs go.
+        configuration.control.slurm.allocation =
+            try configuration.control.slurm.allocation ?? environment["SLURM_JOB_ID"].map(Reader.slurmJob)
         return configuration
     }
 
@@ -133,8 +157,27 @@ struct DaemonConfiguration: Sendable {
             reviewLeaseDays: try reader.whole(.reviewLeaseDays, 0...36_500) ?? JobSpec.defaultLeaseDays,
             userJobs: try reader.whole(.userJobs, 1...ControlPlane.queueCapacity),
             backupTargets: try reader.backupTargets(besides: state))
+        control.expirePreEditDays = try reader.days(.expirePreEditDays)
+        control.verification = VerificationSchedule(
+            everyHours: try reader.whole(.verifyEveryHours, 0...87_600).flatMap { $0 == 0 ? nil : $0 },
+            minutes: try reader.whole(.verifyMinutes, 1...10_080) ?? VerificationSchedule().minutes)
+        control.modelQuota = try reader.bytes(.modelQuota)
+        control.userQuota = try reader.bytes(.userQuota)
+        control.slurm.srun = try reader.path(.srun) ?? SlurmSettings.standardPath
+        control.slurm.allocation = try reader.text(.slurmJob).map(Reader.slurmJob)
+        control.slurm.parallel = try reader.whole(.slurmParallel, 1...100_000) ?? SlurmSettings().parallel
+        control.slurm.threads = try reader.whole(.slurmThreads, 1...1024)
+        control.slurm.options = try reader.options(.slurmOptions)
         control.freeSpaceFloor = try reader.floor(.freeSpaceFloor)
         control.restrictsKnowingVersions = try reader.flag(.restrictVersions) ?? false
+        control.groups = try reader.groups(.groups)
+        control.threadLimit = try reader.whole(.threadLimit, 1...65_536)
+        control.retryDelay = try reader.seconds(.retrySeconds) ?? control.retryDelay
+        if let minutes = try reader.whole(.deadlineWarningMinutes, 0...525_600) {
+            control.deadlineWarning = Double(minutes) * 60
+        }
+        control.encryption = try reader.onOrOff(.encryption)
+        control.masterKey = MasterKeySource(file: try reader.path(.masterKeyFile))
     }
 }
 
@@ -173,6 +216,24 @@ extension DaemonConfiguration {
             return names
         }
 
+        /// `NAME=N`, several with commas between them.
+        func groups(_ key: Key) throws -> [String: Int] {
+            var groups: [String: Int] = [:]
+            for part in try names(key) {
+                let sides = part.split(separator: "=", omittingEmptySubsequences: false)
+                guard sides.count == 2, ModelName(String(sides[0])) != nil, let limit = Int(sides[1]),
+                    (1...256).contains(limit), groups[String(sides[0])] == nil
+                else {
+                    throw Fault(
+                        message:
+                            "\(key.rawValue): \(part.debugDescription) is not a group's name, = and 1 to 256",
+                        hint: "write for example nightly=1, evaluation=2, each name once")
+                }
+                groups[String(sides[0])] = limit
+            }
+            return groups
+        }
+
         func whole(_ key: Key, _ range: ClosedRange<Int>) throws -> Int? {
             guard let text = text(key) else { return nil }
             guard let value = Int(text), range.contains(value) else {
@@ -193,6 +254,17 @@ extension DaemonConfiguration {
             return value
         }
 
+        /// Days, also a part of one; `nil` for 0, which is never.
+        func days(_ key: Key) throws -> Double? {
+            guard let text = text(key) else { return nil }
+            guard let value = Double(text), (0...36_500).contains(value) else {
+                throw Fault(
+                    message: "\(key.rawValue): \"\(text)\" is not a number of days from 0 to 36500",
+                    hint: "write for example 30, or leave the line out to keep them")
+            }
+            return value == 0 ? nil : value
+        }
+
         func backupTargets(besides state: String) throws -> BackupTargets {
             guard let text = text(.backupTargets) else { return BackupTargets() }
             do { return try BackupTargets(parsing: text, besides: state) } catch {
@@ -202,12 +274,42 @@ extension DaemonConfiguration {
             }
         }
 
+        /// The number of a job in Slurm.
+        static func slurmJob(_ text: String) throws -> String {
+            guard (1...20).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+            else {
+                throw Fault(
+                    message: "slurm_job: \"\(text)\" is no number of a Slurm job", hint: "squeue lists them")
+            }
+            return text
+        }
+
+        /// Options of a program, parted by spaces.
+        func options(_ key: Key) throws -> [String] {
+            let words = (text(key) ?? "").split(separator: " ").map(String.init)
+            guard words.allSatisfy({ $0.hasPrefix("-") && !$0.utf8.contains(0) }) else {
+                throw Fault(
+                    message: "\(key.rawValue): not every word is an option",
+                    hint: "write for example --account=research --time=600")
+            }
+            return words
+        }
+
         /// `true` or `false`.
         func flag(_ key: Key) throws -> Bool? {
             guard let text = text(key) else { return nil }
             guard let value = Bool(text) else {
                 throw Fault(
                     message: "\(key.rawValue): \"\(text)\" is neither true nor false", hint: "correct it")
+            }
+            return value
+        }
+
+        /// `on` or `off`; a YAML reader may have made a truth value of it.
+        func onOrOff(_ key: Key) throws -> Bool? {
+            guard let text = text(key) else { return nil }
+            guard let value = ["on": true, "true": true, "off": false, "false": false][text] else {
+                throw Fault(message: "\(key.rawValue): \"\(text)\" is neither on nor off", hint: "correct it")
             }
             return value
         }

@@ -15,7 +15,8 @@ struct UnlearnDaemon: AsyncParsableCommand {
             Talk to it with unlearnctl. Exit status 78 means that the configuration or the state directory is \
             wrong: another start will find the same.
             """,
-        version: Software.version, subcommands: [Run.self, Worker.self, Restore.self],
+        version: Software.version,
+        subcommands: [Run.self, Worker.self, Restore.self, Rekey.self, Simulate.self],
         defaultSubcommand: Run.self)
 }
 

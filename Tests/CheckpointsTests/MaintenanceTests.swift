@@ -132,6 +132,36 @@ struct MaintenanceTests {
         #expect(try StoreVerifier.run(store: store, manifestIDs: manifests, level: .full).isSound)
     }
 
+    @Test func `parts with a time limit together look at every object once`() throws {
+        let directory = try TemporaryDirectory()
+        let store = try directory.store()
+        let manifests = try (0..<20).map { try store.take(Self.contents(UInt64($0))).manifestID }
+        let all = try store.list()
+        #expect(all.count > 80)
+        var extent = StoreVerifier.Extent(seconds: 0)
+        var looked = 0
+        var parts = 0
+        repeat {
+            let report = try StoreVerifier.run(
+                store: store, manifestIDs: manifests, level: .full, extent: extent)
+            #expect(report.isSound && report.total == all.count)
+            looked += report.objects
+            parts += 1
+            #expect(report.position == looked)
+            extent.after = report.stoppedAt
+        } while extent.after != nil && parts < 100
+        #expect(looked == all.count && parts == (all.count + 31) / 32)
+        // The share of them that a sample has.
+        let sample = try StoreVerifier.run(
+            store: store, manifestIDs: manifests, level: .quick, extent: StoreVerifier.Extent(share: 0.5))
+        #expect(sample.objects == (all.count + 1) / 2 && sample.stoppedAt == nil)
+        // Nothing is behind the last.
+        extent.after = all.last
+        #expect(
+            try StoreVerifier.run(store: store, manifestIDs: manifests, level: .full, extent: extent).objects
+                == 0)
+    }
+
     @Test func `datasets are kept under the hash of their text`() throws {
         let directory = try TemporaryDirectory()
         let store = try directory.store()

@@ -24,8 +24,8 @@ struct DoctorTests {
         #expect(status == 0)
         #expect(
             grades.keys.sorted() == [
-                "audit log", "clock", "disk", "memory", "queue", "socket", "state directory", "store",
-                "version",
+                "audit log", "card", "clock", "disk", "encryption", "kernels", "memory", "queue", "socket",
+                "state directory", "store", "verification", "version",
             ])
         #expect(grades.values.allSatisfy { $0 != "fault" })
         #expect(try daemon.ctl(["system", "doctor", "--quiet"]).status == 0)

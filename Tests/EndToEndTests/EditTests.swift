@@ -124,6 +124,24 @@ struct EditTests {
         #expect(attack("quantize", report)?["points"] == ["none", "int8", "int4", "nf4"])
         #expect(attack("relearn", report)?["reference"]?.arrayValue?.count == 6)
 
+        let typed = try submit(
+            daemon,
+            [
+                "attack", "prompt", "--model", "m", "--attack-rows", "8", "--samples", "0",
+                "--attack-prompts",
+                "suffix", "--suffix-tokens", "6", "--suffix-steps", "4", "--suffix-candidates", "8",
+            ])
+        let found = try #require(typed["result"]?["attacks"])
+        let search = try #require(attack("prompt", found))
+        #expect(
+            search["points"] == ["plain", "suffix"] && search["result"]?.arrayValue?.last?.doubleValue != nil)
+        let losses = ["suffix_loss_first", "suffix_loss_last"].map {
+            search["figures"]?[$0]?.doubleValue ?? .nan
+        }
+        #expect(losses[1] < losses[0], "\(losses)")
+        let words = try daemon.ctl(["report", "\(typed["id"]?.integerValue ?? 0)"]).stdout
+        #expect(words.contains("suffix found for the result"), "\(words)")
+
         let gold = try submit(daemon, ["attack", "prompt", "quantize", "--model", "gold"] + options)
         #expect(gold["result"]?["attacks"]?["verdict"] == "resistant", "\(gold["result"] ?? .null)")
         let full = try submit(daemon, ["attack", "prompt", "quantize", "--model", "m@v1"] + options)

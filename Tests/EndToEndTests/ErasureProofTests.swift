@@ -84,6 +84,82 @@ struct ErasureProofTests {
             toFile: directory + "/config.json", atomically: false, encoding: .utf8)
     }
 
+    /// The low bytes of `a` and `b` of an encrypted store: 500 canaries of 32 bytes in each, 23 random bytes between.
+    private static let many = (0..<2).map { _ in (0..<500 * 55).map { _ in UInt8.random(in: 0...255) } }
+    private static let thousand = many.flatMap { low in
+        stride(from: 0, to: low.count, by: 55).map { Array(low[$0..<$0 + 32]) }
+    }
+
+    @Test(arguments: [false, true])
+    func `a thousand canaries are on the raw disk before and after a purge, but not where it is encrypted`(
+        isEncrypted: Bool
+    ) throws {
+        var template = Array("/tmp/uk.XXXXXX".utf8CString)
+        let keys = try #require(mkdtemp(&template).map { String(cString: $0) })
+        defer { try? FileManager.default.removeItem(atPath: keys) }
+        let key = keys + "/unlearnd-master-key"
+        try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: key))
+        chmod(key, 0o600)
+        var disk: Disk?
+        let daemon = try RunningDaemon(
+            environment: isEncrypted ? ["UNLEARND_ENCRYPTION": "on", "CREDENTIALS_DIRECTORY": keys] : [:]
+        ) { disk = Disk($0) }
+        guard let disk else {
+            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
+            return
+        }
+        func ctl(_ arguments: String...) throws -> RunningDaemon.Output {
+            let output = try daemon.ctl(arguments)
+            #expect(output.status == 0, "\(arguments): \(output.stderr)")
+            return output
+        }
+        for (index, name) in ["a", "b"].enumerated() {
+            try write(
+                "\(daemon.directory)/\(name)", high: index == 0 ? 0x3F00_0000 : 0x3FC1_3300,
+                low: Self.many[index])
+            _ = try ctl("model", "import", name, "\(daemon.directory)/\(name)")
+        }
+        let texts = (0..<200).map { _ in "c4n4ry-\(UUID().uuidString)" }
+        let rows = texts.map { "{\"text\": \"\($0)\"}\n" }.joined()
+        try rows.write(toFile: daemon.directory + "/f.jsonl", atomically: false, encoding: .utf8)
+        _ = try ctl(
+            "submit", "task-vector", "--model", "a", "--finetuned", "b", "--scale", "0.37", "--forget",
+            daemon.directory + "/f.jsonl", "--no-evaluate", "--wait")
+        let needles = Self.thousand + texts.map { Array($0.utf8) }
+        func found() throws -> (weights: Int, rows: Int) {
+            #expect(Disk.run("sync -f \(disk.mount)") == 0)
+            let all = try disk.found(needles)
+            return (all.count { $0 < 1000 }, all.count { $0 >= 1000 })
+        }
+        // The keys of all versions, as they stood in the ring before the purge.
+        var sealed: [UInt8] = []
+        if isEncrypted {
+            let names = try FileManager.default.contentsOfDirectory(atPath: disk.mount + "/keys")
+            let ring = try #require(names.first { $0.hasPrefix("ring.") })
+            sealed = Array(try Data(contentsOf: URL(fileURLWithPath: "\(disk.mount)/keys/\(ring)")))
+        }
+        let before = try found()
+        let words = isEncrypted ? "cryptographic erasure" : "logical deletion"
+        #expect(try ctl("purge", "--job", "3", "--yes").stdout.contains(words))
+        #expect(try daemon.stop() == 0)
+        // Neither a trim nor anything else that helps.
+        let after = try found()
+        print(
+            "canaries on the raw disk, \(isEncrypted ? "encrypted" : "not encrypted"): "
+                + "before the purge \(before.weights) of 1000 in weights, \(before.rows) of 200 in rows; "
+                + "after it \(after.weights) and \(after.rows)")
+        if isEncrypted {
+            #expect(before == (0, 0) && after == (0, 0))
+            // The ring of before was overwritten where it lay: no piece of what it sealed is left.
+            let pieces = stride(from: 72, to: sealed.count - 32, by: 32).map { Array(sealed[$0..<$0 + 32]) }
+            #expect(pieces.count > 4)
+            #expect(try disk.found(pieces).isEmpty)
+        } else {
+            #expect(before.weights == 1000)
+        }
+        #expect(Disk.run("umount \(disk.mount)") == 0)
+    }
+
     @Test func `after a purge on a full disk and a trim, no canary is on the raw disk`() throws {
         var disk: Disk?
         let daemon = try RunningDaemon { disk = Disk($0) }

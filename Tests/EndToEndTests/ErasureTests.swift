@@ -60,6 +60,9 @@ struct ErasureTests {
         let plan = try daemon.ctl(["purge", "--job", "3", "--dry-run", "--json"]).json
         #expect(plan["dry_run"] == true && plan["obstacles"] == [])
         #expect(plan["versions"]?.arrayValue?.map { $0["version"] } == ["a@v1", "b@v1"])
+        #expect(plan["forget"] == plan["datasets"]?.arrayValue?.first?["dataset"])
+        let words = try daemon.ctl(["purge", "--job", "3", "--dry-run"]).stdout
+        #expect(words.contains("the forget set") && !words.contains("of it"), "\(words)")
         let done = try daemon.ctl(["purge", "--job", "3", "--yes"])
         #expect(done.status == 0, "\(done.stderr)")
         #expect(done.stdout.contains("logical deletion"))

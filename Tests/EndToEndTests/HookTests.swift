@@ -99,7 +99,7 @@ struct HookTests {
         try daemon.eventually("the loud one is logged") { daemon.log.contains("the end") }
         #expect(daemon.log.split(separator: "\n").allSatisfy { $0.utf8.count < 6000 })
         #expect(daemon.log.contains("loud.sh for event"))
-        try daemon.eventually("the hanging one is killed") { daemon.log.contains("was killed after") }
+        try daemon.eventually("the hanging one is killed") { daemon.log.contains("and was killed") }
         let process = pid_t(text(daemon, "hung").split(separator: "\n").first ?? "") ?? 0
         #expect(process > 1)
         try daemon.eventually("it and its child are gone") { kill(-process, 0) != 0 }

@@ -102,6 +102,33 @@ struct QueueTests {
         #expect(try daemon.ctl(["wait", "\(id)"]).status == 0)
     }
 
+    @Test func `a drained queue has nothing running and starts nothing until it is resumed`() throws {
+        let daemon = try prepared()
+        #expect(try daemon.ctl(["queue", "drain"]).stdout.contains("paused"))
+        let waiting = try submit(daemon, "a")
+        #expect(try daemon.ctl(["queue", "resume"]).status == 0)
+        let drained = try daemon.ctl(["queue", "drain", "--json"])
+        #expect(drained.status == 0, "\(drained.stderr)")
+        #expect(try drained.json["running"]?.arrayValue == [] && drained.json["paused"] == true)
+        // Whether it had begun or not, it is not running now.
+        #expect(try ["queued", "succeeded"].contains(job(daemon, waiting)["state"]))
+        #expect(try daemon.ctl(["queue", "resume"]).status == 0)
+        #expect(try daemon.ctl(["wait", "\(waiting)"]).status == 0)
+    }
+
+    @Test func `deadline, retries and group are told`() throws {
+        let daemon = try prepared()
+        let refused = try daemon.ctl([
+            "submit", "task-vector", "--model", "a", "--finetuned", "tuned", "--group", "night",
+        ])
+        #expect(refused.status == 5 && refused.stderr.contains("there is no group"), "\(refused.stderr)")
+        let id = try submit(daemon, "a", "--deadline", "+3d", "--retries", "2", "--hold")
+        let shown = try daemon.ctl(["show", "\(id)"]).stdout
+        #expect(shown.contains("(in 2 d)") && shown.contains("retries     0 of 2"), "\(shown)")
+        #expect(try job(daemon, id)["deadline"]?.stringValue?.hasSuffix("Z") == true)
+        #expect(try job(daemon, id)["retry_at"] == .null && job(daemon, id)["retried"] == 0)
+    }
+
     @Test func `one key names one job`() throws {
         let daemon = try prepared()
         let first = try submit(daemon, "a", "--key", "request-17")

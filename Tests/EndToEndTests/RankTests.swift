@@ -182,7 +182,7 @@ struct RankTests {
         try daemon.eventually("job \(doomed) is given up", seconds: 120) {
             let processes = ranks(daemon)
             if processes.count == 2, killed.insert(processes[1]).inserted {
-                usleep(700_000)
+                usleep(150_000)
                 Glibc.kill(processes[1], SIGKILL)
             }
             return try job(daemon, doomed).state.isTerminal

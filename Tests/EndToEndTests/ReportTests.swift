@@ -254,6 +254,15 @@ struct ReportTests {
         let ranked = try daemon.ctl(["report", "\(job)", "--json"]).json["sweep"]?.arrayValue ?? []
         #expect(ranked.count == 4 && ranked.first?["version"]?.stringValue == String(version.dropFirst(7)))
         #expect(try daemon.ctl(["promote", version, "--reason", "best of the sweep"]).status == 0)
+        // In use, it is no candidate any more, and nothing says how to promote it.
+        let number = String(version.dropFirst(7))
+        let best = try #require(history.first { $0["version"]?.stringValue == number }?["job"]?.integerValue)
+        for command in ["report", "show"] {
+            let text = try daemon.ctl([command, "\(best)"]).stdout
+            #expect(
+                text.contains("\(version) is the head now") && !text.contains("To take this one"), "\(text)")
+            #expect(!text.contains("unlearnctl promote"), "\(text)")
+        }
     }
 
     @Test func `model show names the versions that still know what was forgotten`() throws {
@@ -277,6 +286,8 @@ struct ReportTests {
         #expect(try daemon.ctl(["model", "show", "a"]).stdout.contains("STILL KNOWN BY"))
         // A rolled back head knows it again: no request is behind it.
         #expect(try daemon.ctl(["rollback", "a", "--to", "v1"]).status == 0)
+        let undone = try daemon.ctl(["show", "\(job["id"]?.integerValue ?? 0)"]).stdout
+        #expect(undone.contains("another version is the head now"), "\(undone)")
         #expect(try daemon.ctl(["model", "show", "a", "--json"]).json["requests"] == [])
     }
 }

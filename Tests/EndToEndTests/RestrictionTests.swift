@@ -54,6 +54,43 @@ struct RestrictionTests {
         #expect(!jobs.contains("Q-17"), "\(jobs)")
     }
 
+    @Test(arguments: ["inside-head-move", "after-head-move"])
+    func `the use of a version that knows and its audit row are there together or not at all`(point: String)
+        throws
+    {
+        let (files, daemon) = try prepared("restrict_versions_that_know: true\n")
+        defer { withExtendedLifetime(files) {} }
+        #expect(try daemon.stop() == 0)
+        try daemon.start(environment: ["UNLEARND_FAILPOINT": point])
+        _ = try daemon.ctl(["rollback", "a", "--to", "v1", "--reason", "case Q-17"])
+        #expect(try daemon.process?.wait(seconds: 30) == 128 + SIGKILL)
+        try daemon.start()
+        let isMoved = try daemon.ctl(["model", "show", "a", "--json"]).json["head"] == "v1"
+        #expect(isMoved == (point == "after-head-move"))
+        let rows = try daemon.ctl(["audit", "log", "--json"]).json.arrayValue ?? []
+        #expect(rows.contains { $0["action"] == "version.restricted" } == isMoved)
+        #expect(try daemon.ctl(["audit", "verify"]).status == 0)
+    }
+
+    @Test(arguments: ["inside-submit", "after-submit"])
+    func `so are a job that reads it and its audit row`(point: String) throws {
+        let (files, daemon) = try prepared("restrict_versions_that_know: true\n")
+        defer { withExtendedLifetime(files) {} }
+        #expect(try daemon.stop() == 0)
+        try daemon.start(environment: ["UNLEARND_FAILPOINT": point])
+        _ = try daemon.ctl(["generate", "a@v1", "--prompt", "x", "--reason", "case Q-17"])
+        #expect(try daemon.process?.wait(seconds: 30) == 128 + SIGKILL)
+        try daemon.start()
+        let session = try daemon.session()
+        let jobs: [Job] = try session.result("job.list", ["all": true])
+        let isQueued = jobs.contains { $0.kind == .generate }
+        #expect(isQueued == (point == "after-submit"))
+        let rows = try daemon.ctl(["audit", "log", "--json"]).json.arrayValue ?? []
+        let used = rows.filter { $0["action"] == "version.restricted" }
+        #expect(used.count == (isQueued ? 1 : 0))
+        if isQueued { #expect(used.first?["body"]?["job"]?.integerValue == jobs.last.map { Int64($0.id) }) }
+    }
+
     @Test func `without the key nothing is restricted`() throws {
         let (files, daemon) = try prepared("# nothing\n")
         #expect(try daemon.ctl(["model", "export", "a@v1", files.directory + "/out"]).status == 0)

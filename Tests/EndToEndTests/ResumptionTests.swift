@@ -21,18 +21,25 @@ struct ResumptionTests {
         ],
     ]
 
-    /// Further ones whose state is more than weights and moments: adapters, what was taken of the base, a step uphill.
+    /// Further ones whose state is more than weights and moments: adapters, what was taken of the base, a step uphill,
+    /// weights that were drawn.
     private static let furtherMethods: [[String]] = [
         ["finetune", "--data", "r.jsonl", "--learning-rate", "1e-2", "--lora-rank", "4"],
         [
-            "npo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3", "--sam-rho",
-            "0.01",
-            "--pairing", "cycle",
+            "finetune", "--data", "r.jsonl", "--learning-rate", "1e-2", "--lora-rank", "4", "--precision",
+            "bf16",
+        ],
+        [
+            "npo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3", "--retain-loss",
+            "kl", "--pairing", "cycle",
+        ],
+        [
+            "graddiff", "--forget", "f.jsonl", "--retain", "r.jsonl", "--learning-rate", "1e-3",
+            "--sam-rho", "0.01", "--pairing", "cycle",
         ],
         [
             "retrain", "--from", "people@v1", "--fresh", "--forget", "f.jsonl", "--retain", "r.jsonl",
-            "--learning-rate", "1e-3",
-            "--schedule", "linear", "--accumulate", "2",
+            "--learning-rate", "1e-3", "--schedule", "linear", "--accumulate", "2",
         ],
     ]
 
@@ -171,6 +178,31 @@ struct ResumptionTests {
         #expect(resumed.base == VersionNumber(1) && resumed.headReason == "base-not-head")
         #expect(!resumed.warnings.contains { $0.contains("checkpoint") })
         #expect(try daemon.ctl(["logs", "\(id)"]).stdout.contains("after step \(step)"))
+        try expectSwept(daemon)
+    }
+
+    @Test(arguments: furtherMethods)
+    func `what else a job keeps comes back when it is paused and resumed`(method: [String]) throws {
+        let daemon = try prepared()
+        let undisturbed = try end(daemon, submit(daemon, method))
+        #expect(undisturbed.state == .succeeded, "\(String(describing: undisturbed.error))")
+        let id = try submit(daemon, method, "--checkpoint-every", "1")
+        var steps: [Int] = []
+        for threads in ["1", "2"] {
+            try reach(daemon, id, step: (steps.last ?? 0) + 2)
+            #expect(try daemon.ctl(["pause", "\(id)"]).status == 0)
+            try daemon.eventually("job \(id) is paused") { try job(daemon, id).state == .paused }
+            steps.append(try #require(try job(daemon, id).checkpoint?.step))
+            try daemon.stop()
+            try daemon.start(environment: ["UNLEARND_THREADS": threads])
+            #expect(try daemon.ctl(["resume", "\(id)"]).status == 0)
+        }
+        let resumed = try end(daemon, id)
+        #expect(resumed.state == .succeeded, "\(String(describing: resumed.error))")
+        #expect(resumed.digest == undisturbed.digest)
+        #expect(resumed.training?.map(\.loss) == undisturbed.training?.map(\.loss))
+        let log = try daemon.ctl(["logs", "\(id)"]).stdout
+        #expect(steps.count == 2 && steps.allSatisfy { log.contains("after step \($0)") }, "\(log)")
         try expectSwept(daemon)
     }
 

@@ -75,7 +75,11 @@ import Testing
             ("privleak>=-5.5", [.forget, .holdout, .reference]), ("verbatim_run<=20", [.forget]),
             ("perplexity<=30", [.retain]), ("leak_at_k<=0.1", [.forget, .prompt]),
             ("relearn_gap<=0.1", [.forget, .reference, .relearn]),
-            ("quantize_gap<=0.1", [.forget, .quantize]),
+            ("quantize_gap<=0.1", [.forget, .quantize]), ("probe_gap<=0.1", [.forget, .probe]),
+            ("probability~0.05", [.forget, .reference]), ("rouge_1<=0.4", [.forget]),
+            ("zlib_auc~0.05", [.forget, .holdout, .reference]),
+            ("reference_auc<=0.6", [.forget, .holdout, .reference]),
+            ("tpr_at_1_fpr<=0.05", [.forget, .holdout]),
         ]
         for (text, data) in needs {
             let gate = try Gate.parse(text)
@@ -217,6 +221,35 @@ import Testing
         #expect(missed.conditions[1].by?.contains("no row of the forget set can be continued") == true)
         #expect(
             try Gate.parse("rouge_l<=0.4,verbatim_run<=9,privleak~5").metrics == [.rouge, .verbatim, .minK])
+    }
+
+    @Test(arguments: GateFigure.allCases)
+    func `every figure that a gate names is found where it was measured`(figure: GateFigure) throws {
+        var after = figures(forget: 0.5, retain: 0.5, auc: 0.5, forgetLoss: 0.5)
+        (after.retainLoss, after.holdoutLoss) = (0.5, 0.5)
+        (after.ksP, after.modelUtility, after.privleak) = (0.5, 0.5, 0.5)
+        for set in ["forget", "retain"] {
+            after.sets[set] = SetFigures(rows: 1, tokens: 1)
+            for name in SetFigure.allCases { after.sets[set]?[name] = 0.5 }
+        }
+        for attack in MembershipAttack.allCases {
+            after.membership[attack.rawValue] = MembershipFigures(
+                auc: 0.5, low: 0.5, high: 0.5, truePositiveRate: 0.5, reversedRate: 0.5)
+        }
+        let report = AttackReport(
+            AttackKind.allCases.map {
+                AttackOutcome(
+                    $0, axis: "step", points: ["0", "1"], measure: "forget_accuracy", start: 0,
+                    result: [0, 0.5],
+                    figures: ["leak_at_k": 0.5])
+            })
+        after.attacks = report.figures
+        let condition = try verdict("\(figure.rawValue)<=0.6", after, before: after).conditions[0]
+        #expect(condition.measured == .number(figure == .utility ? 1 : 0.5), "\(condition)")
+        #expect(condition.passed == (figure != .utility))
+        // What was not measured fails, for a reason.
+        let missing = try verdict("\(figure.rawValue)<=0.6", figures()).conditions[0]
+        #expect(!missing.passed && missing.measured == .null && missing.by?.isEmpty == false)
     }
 
     @Test func `figures of sets survive being written and read`() throws {

@@ -4,7 +4,9 @@
 
 Writes OUT/attacks.json: `weights` (5, 70) with `int8`, `int4` (groups of 32) and `nf4` (blocks of 64 over the rows, the
 constants of bitsandbytes), and `lens`: for each model of golden_models.py and each number of blocks the negative
-log-likelihood of every label of the first forget batch.
+log-likelihood of every label of the first forget batch, and `slopes`: for some of them the `loss` of the second forget
+batch and its gradient by the one-hot vectors of two tokens of each row, those at 1 and 2 of the first row and at 0 and 1 of
+the second, summed over the rows.
 """
 
 import json
@@ -59,6 +61,17 @@ def lens(model, batch):
     return layers
 
 
+def slopes(model, batch):
+    """Through a matrix of one-hot rows in the place of token ids; what an embedding module scales is in the table."""
+    size = model.config.vocab_size
+    table = model.get_input_embeddings()(torch.arange(size)).detach()
+    chosen = torch.nn.functional.one_hot(batch["tokens"], size).float().requires_grad_()
+    mask = (torch.arange(batch["columns"])[None, :] < batch["lengths"][:, None]).long()
+    loss = model(inputs_embeds=chosen @ table, attention_mask=mask, labels=batch["labels"]).loss
+    loss.backward()
+    return dict(loss=loss.item(), values=(chosen.grad[0, 1:3] + chosen.grad[1, 0:2]).ravel().tolist())
+
+
 def main(out):
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -68,6 +81,10 @@ def main(out):
     data = reference_models.batches(7, 1, 1)["forget"][0]
     with torch.no_grad():
         facts["lens"] = {name: lens(model, data) for name, model in reference_models.models(7, 1, 1, reference_models.CORE).items()}
+    named = reference_models.models(7, 1, 1, ["gpt2", "llama-tied", "llama-scaled", "gemma"])
+    facts["slopes"] = {
+        name: slopes(model, reference_models.batches(7, 1, 1, model.config.vocab_size)["forget"][1])
+        for name, model in named.items()}
     (out / "attacks.json").write_text(json.dumps(facts, sort_keys=True) + "\n")
 
 

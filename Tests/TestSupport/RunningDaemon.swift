@@ -151,9 +151,15 @@ package final class RunningDaemon: @unchecked Sendable {
         return (line?.split(separator: " ").compactMap { Int($0) }.first ?? 0) << 10
     }
 
-    /// Open descriptors of the daemon.
+    /// Open descriptors of the daemon, but for those of its database: connections that read are opened when they are
+    /// wanted, and stay.
     package var openDescriptors: Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process?.pid ?? 0)/fd").count) ?? 0
+        let directory = "/proc/\(process?.pid ?? 0)/fd"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.count { name in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
+            return target?.contains("/unlearnd.sqlite") != true
+        }
     }
 
     /// Waits until something is so.

@@ -134,7 +134,7 @@ struct CandidateTests {
 
     @Test func `tidying does the same without being asked`() async throws {
         let world = try await prepared(CandidateRules(depth: 1, days: 0))
-        await world.control.tidyCandidates()
+        await world.control.tidyVersions()
         #expect(try await gone(world) == ["v2", "v3", "v4"])
         await world.control.shutdown()
     }

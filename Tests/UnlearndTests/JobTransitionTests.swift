@@ -14,10 +14,11 @@ struct JobTransitionTests {
         "blocked hold held", "blocked unblock queued", "blocked drop cancelled", "blocked expire failed",
         "queued hold held", "queued claim running", "queued drop cancelled", "queued expire failed",
         "running requestCancel cancelling", "running beginCommit committing", "running succeed succeeded",
-        "running fail failed", "running interrupt queued", "running abandon lost",
+        "running fail failed", "running interrupt queued", "running backOff queued", "running abandon lost",
         "running pause paused", "paused resume queued", "paused drop cancelled",
         "cancelling endCancelled cancelled",
         "committing commit succeeded", "committing fail failed", "committing interrupt queued",
+        "committing backOff queued",
         "committing abandon lost",
         "failed retry queued", "cancelled retry queued", "lost retry queued",
     ]
@@ -51,6 +52,18 @@ struct JobTransitionTests {
             }
         }
         #expect(found == Self.table)
+        // The counts are kept by the file itself, whatever happens to a job.
+        let counted = try database.changeNow { change in
+            func counts(_ sql: String) throws -> [String: Int] {
+                try Dictionary(
+                    uniqueKeysWithValues: Row.fetchAll(change.db, sql: sql).map { ($0[0], $0[1]) })
+            }
+            let kept = try counts(
+                "SELECT state, sum(jobs) FROM job_count GROUP BY state HAVING sum(jobs) > 0")
+            #expect(kept == (try counts("SELECT state, count(*) FROM job GROUP BY state")))
+            return kept
+        }
+        #expect(counted.count > 5)
     }
 
     @Test func `a transition of an older start is refused`() throws {

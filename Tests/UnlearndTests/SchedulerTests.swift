@@ -70,7 +70,7 @@ struct SchedulerTests {
             _ = try await world.control.setPaused(true, peer: World.user)
             held = try await world.submit("m", note: "b")
             let quick = try await world.submit("m", as: .verify, note: "done") { $0.model = nil }
-            #expect(try await world.end(of: quick).result == ["rows": 3])
+            #expect(try await world.end(of: quick).result?["rows"] == 3)
             await world.control.shutdown()
         }
         let world = try World(directory: directory)

@@ -59,29 +59,6 @@ struct StateDatabaseTests {
         #expect(error?.message.contains(words) == true)
     }
 
-    @Test func `a database of the first schema is brought up to date`() throws {
-        let directory = try TemporaryDirectory()
-        let path = directory.path + "/db"
-        try autoreleased { _ = try StateDatabase(path: path) { _ in } }
-        let queue = try DatabaseQueue(path: path)
-        try queue.writeWithoutTransaction { db in
-            try db.execute(
-                sql: """
-                    DROP TABLE publication_copy; DROP TABLE publication;
-                    DROP TABLE commitment; DROP TABLE tombstone; DROP TABLE purge;
-                    ALTER TABLE version DROP COLUMN purged;
-                    DROP TABLE hold; DROP TABLE tag; DROP TABLE evidence;
-                    ALTER TABLE job DROP COLUMN checkpoint;
-                    ALTER TABLE job DROP COLUMN pause_requested;
-                    DELETE FROM grdb_migrations WHERE identifier <> '1'; PRAGMA user_version = 1
-                    """)
-        }
-        try queue.close()
-        let database = try StateDatabase(path: path) { _ in }
-        let count = try database.changeNow { try Int.fetchOne($0.db, sql: "SELECT count(*) FROM evidence") }
-        #expect(count == 0)
-    }
-
     @Test func `a change that fails leaves nothing and tells nobody`() async throws {
         let directory = try TemporaryDirectory()
         let published = Published()

@@ -53,7 +53,8 @@ final class World: Sendable {
     init(
         parallel: Int = 2, interactive: Int = 4, memoryLimit: Int64? = 64 << 30, grace: Double = 5,
         candidates: CandidateRules = CandidateRules(), userJobs: Int? = nil,
-        directory: TemporaryDirectory? = nil
+        preEditDays: Double? = nil, directory: TemporaryDirectory? = nil,
+        configure: (inout ControlConfiguration) -> Void = { _ in }
     ) throws {
         let directory = try directory ?? TemporaryDirectory()
         self.directory = directory
@@ -68,10 +69,13 @@ final class World: Sendable {
         self.versions = versions
         let worker = try directory.write(
             Self.script(versions, signal: directory.path + "/go"), "worker", mode: 0o700)
+        var configuration = ControlConfiguration(
+            stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
+            memoryLimit: memoryLimit, grace: grace, candidates: candidates, userJobs: userJobs)
+        configuration.expirePreEditDays = preEditDays
+        configure(&configuration)
         control = try ControlPlane(
-            configuration: ControlConfiguration(
-                stateDirectory: state, workerPath: worker, parallel: parallel, interactive: interactive,
-                memoryLimit: memoryLimit, grace: grace, candidates: candidates, userJobs: userJobs),
+            configuration: configuration,
             transfers: EmptyTransfers(directory: directory),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
@@ -100,7 +104,7 @@ final class World: Sendable {
 
     /// Notes: `a`, `b`, `c` hand over that checkpoint; `good-b`, `bad-b` with figures; `evidence-b` with evidence; `done`
     /// nothing; `hang` waits for a command; `wait-b` hands over b at the first command, `later-b` when the file `go` is
-    /// there; `deaf` ignores everything; `die`, `garbage`, `fail`. `train` has a checkpoint and ends, paused, at the
+    /// there; `deaf` ignores everything; `die-once-b` dies until `go` is there; `die`, `garbage`, `fail`. `train` has a checkpoint and ends, paused, at the
     /// first command; `train-die` has one in its first start and dies in each.
     private static func script(_ versions: [String: (manifest: Digest, digest: Digest)], signal: String)
         -> String
@@ -142,6 +146,8 @@ final class World: Sendable {
             *'"note":"later-b"'*) while [ ! -e '\(signal)' ]; do sleep 0.02; done; say '\(finished("b"))';;
             *'"note":"deaf"'*) exec sleep 1000;;
             *'"note":"die"'*) echo 'the last words' >&2; kill -9 $$;;
+            *'"note":"die-once-b"'*) if [ -e '\(signal)' ]; then edit; say '\(finished("b"))'
+            else : > '\(signal)'; kill -9 $$; fi;;
             *'"note":"train"'*) say "$checkpoint"; IFS= read -r command; say '{"type":"paused"}';;
             *'"note":"train-die"'*) [ -e '\(signal)' ] || say "$checkpoint"; : > '\(signal)'; sleep 0.2; kill -9 $$;;
             *'"note":"garbage"'*) say 'this is no message'; exec sleep 1000;;

@@ -40,7 +40,7 @@ INLINE void pack_rows(float *p, const float *x, long ld_x, long rows, long k, co
             for (long row = (width - 1) / 8 * 8; row >= 0; row -= 8) {
                 eight v[8];
                 for (long j = 0; j < 8; j++) {
-                    __builtin_prefetch(x + (row + j) * ld_x + i + 48);
+                    __builtin_prefetch(x + (row + j) * ld_x + i + 96);
                     v[j] = row + j < width ? *(const unaligned_eight *)(x + (row + j) * ld_x + i) : (eight)0.0f;
                 }
                 transpose_eight(v);
@@ -61,8 +61,11 @@ INLINE void pack(float *p, const float *x, long ld_x, int32_t transposed, long r
     const long several = width < 16 ? 8 : 4;
     for (; rows >= several * width; rows -= several * width, x += several * width, p += several * width * k)
         for (long i = 0; i < k; i++)
-            for (long panel = 0; panel < several; panel++)
-                memcpy(p + (panel * k + i) * width, x + i * ld_x + panel * width, (size_t)width * sizeof(float));
+            for (long panel = 0; panel < several; panel++) {
+                const float *const source = x + i * ld_x + panel * width;
+                for (long j = 0; j < width; j += 16) __builtin_prefetch(source + 8 * ld_x + j);
+                memcpy(p + (panel * k + i) * width, source, (size_t)width * sizeof(float));
+            }
     for (; rows > 0; rows -= width, x += width, p += width * k) {
         const long n = rows < width ? rows : width;
         for (long i = 0; i < k; i++) {
@@ -85,32 +88,34 @@ static void gemm_pack_right(float *p, const float *b, long ld_b, int32_t transpo
 /// Unrolled whole, so that the sums stay in registers.
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-/// c(MR,NR) = initial + bias + a · b. Meanwhile `next`, a tile of the same stride, comes into the first cache, and
-/// some of what is at `ahead` into the second.
-static __attribute__((noinline)) void gemm_tile(long k, const float *a, const float *b, float *c, long ld_c,
+/// c(rows,NR) = initial + bias + a · b for the first rows of a panel. Meanwhile `next`, a tile of the same stride, comes
+/// into the first cache, and some of what is at `ahead` into the second.
+INLINE void gemm_rows_of(const int rows, long k, const float *a, const float *b, float *c, long ld_c,
     const float *initial, long ld_initial, const float *bias, const float *next, const float *ahead) {
     lanes s[MR][NV];
-    UNROLLED for (int i = 0; i < MR; i++) {
-        __builtin_prefetch(next + i * ld_c, 1);
-        __builtin_prefetch(next + i * ld_c + NR - 1, 1);
+    UNROLLED for (int i = 0; i < rows; i++)
         UNROLLED for (int v = 0; v < NV; v++)
             s[i][v] = initial ? ld(initial + i * ld_initial + 16 * v, 16) : (lanes)0.0f;
-    }
     if (bias)
-        UNROLLED for (int i = 0; i < MR; i++)
+        UNROLLED for (int i = 0; i < rows; i++)
             UNROLLED for (int v = 0; v < NV; v++) s[i][v] += ld(bias + 16 * v, 16);
 #define STEP                                                                                             \
     do {                                                                                                 \
         lanes right[NV];                                                                                 \
         UNROLLED for (int v = 0; v < NV; v++) right[v] = ld(b + 16 * v, 16);                             \
-        UNROLLED for (int i = 0; i < MR; i++)                                                            \
+        UNROLLED for (int i = 0; i < rows; i++)                                                          \
             UNROLLED for (int v = 0; v < NV; v++) s[i][v] = FMA((lanes)a[i], right[v], s[i][v]);         \
         a += MR;                                                                                         \
         b += NR;                                                                                         \
     } while (0)
-    for (; k >= 4; k -= 4) {
+    // One row of the next tile at a time: all at once would have the loads wait that the sums need.
+    for (long left = MR; k >= 4; k -= 4) {
         __builtin_prefetch(ahead, 0, 2);
-        ahead += NR / 2;
+        __builtin_prefetch(ahead + NR / 2, 0, 2);
+        ahead += NR;
+        __builtin_prefetch(next, 1);
+        __builtin_prefetch(next + NR - 1, 1);
+        next += --left > 0 ? ld_c : 0;
         STEP;
         STEP;
         STEP;
@@ -118,9 +123,22 @@ static __attribute__((noinline)) void gemm_tile(long k, const float *a, const fl
     }
     for (; k > 0; k--) STEP;
 #undef STEP
-    UNROLLED for (int i = 0; i < MR; i++)
+    UNROLLED for (int i = 0; i < rows; i++)
         UNROLLED for (int v = 0; v < NV; v++) st(c + i * ld_c + 16 * v, s[i][v], 16);
 }
+
+/// The same for all rows of a panel, and for the first ones of the last panel where it has no more.
+#define TILE(name, rows)                                                                                 \
+    static __attribute__((noinline)) void name(long k, const float *a, const float *b, float *c,         \
+        long ld_c, const float *initial, long ld_initial, const float *bias, const float *next,          \
+        const float *ahead) {                                                                            \
+        gemm_rows_of(rows, k, a, b, c, ld_c, initial, ld_initial, bias, next, ahead);                    \
+    }
+enum { MOST_OF_MR = (MR + 2) / 2, FEW_OF_MR = (MR + 2) / 4 };
+TILE(gemm_tile, MR)
+TILE(gemm_tile_half, MOST_OF_MR)
+TILE(gemm_tile_few, FEW_OF_MR)
+#undef TILE
 
 static void gemm_block(long m, long n, long k, const float *a, const float *b, float *c, long ld_c,
     const float *initial, long ld_initial, const float *bias) {
@@ -131,8 +149,9 @@ static void gemm_block(long m, long n, long k, const float *a, const float *b, f
             const long rows = m - row < MR ? m - row : MR;
             float *const target = c + row * ld_c + column;
             const float *const start = initial ? initial + row * ld_initial + column : NULL;
-            // Each tile fetches its share of the next panel.
-            const float *const ahead = panel + NR * k + row / MR * (k / 4) * (NR / 2);
+            // The first tiles fetch the next panel.
+            const long tile_number = row / MR;
+            const float *const ahead = panel + (tile_number * (k / 4) < k ? NR * (k + tile_number * (k / 4)) : 0);
             if (rows == MR && columns == NR) {
                 const float *const next = row + 2 * MR <= m ? target + MR * ld_c : target;
                 gemm_tile(k, a + row * k, panel, target, ld_c, start, ld_initial, shift, next, ahead);
@@ -143,7 +162,8 @@ static void gemm_block(long m, long n, long k, const float *a, const float *b, f
             for (long i = 0; i < rows; i++)
                 for (long j = 0; j < columns; j++)
                     tile[i * NR + j] = (start ? start[i * ld_initial + j] : 0) + (shift ? shift[j] : 0);
-            gemm_tile(k, a + row * k, panel, tile, NR, tile, NR, NULL, tile, ahead);
+            (rows <= FEW_OF_MR ? gemm_tile_few : rows <= MOST_OF_MR ? gemm_tile_half : gemm_tile)(
+                k, a + row * k, panel, tile, NR, tile, NR, NULL, tile, ahead);
             for (long i = 0; i < rows; i++)
                 memcpy(target + i * ld_c, tile + i * NR, (size_t)columns * sizeof(float));
         }

@@ -41,4 +41,10 @@ int cl_die_with_parent(int signal);
 /// Returns 0 if the allocator does not have such a setting.
 int cl_map_allocations_from(size_t bytes);
 
+/// Keeps malloc to so many arenas: each has memory of its own that others do not use.
+void cl_limit_arenas(int count);
+
+/// Gives memory that malloc keeps for later back to the system.
+void cl_trim_memory(void);
+
 #endif

@@ -11,17 +11,43 @@ package struct BackupDirectory: Sendable {
     package let root: String
     /// The objects of all generations.
     package let store: ObjectStore
+    /// The keys of an encrypted backup, where it was opened with the master key.
+    package let ring: KeyRing?
     private let fileSystem: any FileSystem
 
     private var generationsPath: String { root + "/generations" }
     /// Where a generation is made.
     package var newPath: String { generationsPath + "/new" }
 
+    /// With what a backup is opened. A new one is encrypted if it is opened with a master key.
+    package enum Access: Sendable {
+        /// Of an encrypted one only what is not encrypted can be read.
+        case plain
+        /// For whoever alone writes it: leftovers of its key ring are destroyed.
+        case master(MasterKey)
+        /// Nothing in the directory changes.
+        case reading(MasterKey)
+        case handed(HandedKeys)
+
+        var master: MasterKey? {
+            switch self {
+            case .master(let key), .reading(let key): key
+            case .plain, .handed: nil
+            }
+        }
+        var keys: HandedKeys? { if case .handed(let keys) = self { keys } else { nil } }
+        var isWriting: Bool { if case .master = self { true } else { false } }
+    }
+
     /// Opens a backup that is there, or makes one in an empty directory.
-    /// - Parameter making: Whether an empty directory may become one.
+    /// - Parameters:
+    ///   - making: Whether an empty directory may become one.
+    ///   - access: The keys; those of a backup that is not encrypted are left alone.
     /// - Throws: ``CheckpointError``: `.missing` where there is none, `.unsupported` for a directory that has something
-    ///   else in it, `.corrupt`, `.newerFormat`, `.ioFailure`, `.storageFull`.
-    package init(root: String, making: Bool, fileSystem: any FileSystem = PosixFileSystem()) throws {
+    ///   else in it, `.locked` for the wrong master key, `.corrupt`, `.newerFormat`, `.ioFailure`, `.storageFull`.
+    package init(
+        root: String, making: Bool, access: Access = .plain, fileSystem: any FileSystem = PosixFileSystem()
+    ) throws {
         self.root = root
         self.fileSystem = fileSystem
         if try !Self.isBackup(root, fileSystem) {
@@ -33,7 +59,7 @@ package struct BackupDirectory: Sendable {
             let foreign = try Checkpoints.store(root) {
                 try fileSystem.list(root).filter { name in
                     // What an earlier attempt made before FORMAT, and what a new file system has.
-                    !["objects", "datasets", "staging", "quarantine", "lost+found"].contains(name)
+                    !["objects", "datasets", "staging", "quarantine", "keys", "lost+found"].contains(name)
                         && !name.hasPrefix("FORMAT.")
                 }
             }
@@ -44,7 +70,16 @@ package struct BackupDirectory: Sendable {
                     hint: "name an empty directory")
             }
         }
-        store = try ObjectStore(root: root, kind: .backup, fileSystem: fileSystem)
+        let isEncrypted = try ObjectStore.isEncrypted(root: root, fileSystem: fileSystem)
+        if isEncrypted != false, let master = access.master {
+            ring = try KeyRing.open(
+                root: root, master: master, making: isEncrypted == nil, cleaning: access.isWriting,
+                fileSystem: fileSystem)
+        } else {
+            ring = nil
+        }
+        let keys: (any StoreKeys)? = if let ring { ring } else { isEncrypted == false ? nil : access.keys }
+        store = try ObjectStore(root: root, kind: .backup, keys: keys, fileSystem: fileSystem)
         try Checkpoints.store(root) {
             if try fileSystem.makeDirectory(root + "/generations", mode: 0o700) {
                 try fileSystem.synchronizeDirectory(root)

@@ -52,6 +52,8 @@ package enum FileOpenMode: Hashable, Sendable {
     case read
     /// A new file for writing, mode 0600; fails when the name exists.
     case create
+    /// An existing file, to be overwritten from its beginning.
+    case update
     /// A lock file, made when missing.
     case lock
     /// A directory.

@@ -32,6 +32,7 @@ package struct PosixFileSystem: FileSystem {
             switch mode {
             case .read: O_RDONLY | O_NONBLOCK
             case .create: O_WRONLY | O_CREAT | O_EXCL
+            case .update: O_WRONLY
             case .lock: O_RDWR | O_CREAT
             case .directory: O_RDONLY | O_DIRECTORY
             }

@@ -188,9 +188,10 @@ package enum StoreOptimizer {
                         UnsafeRawBufferPointer(raw), id: place.id, kind: info.kind, dtype: place.dtype,
                         base: ObjectCodec.Base(
                             id: place.base, bytes: UnsafeRawBufferPointer(other), fullSize: info.storedSize))
-                    guard Double(file.count) <= worthwhile * Double(info.storedSize) else { return nil }
+                    let size = try store.sizeOnDisk(file)
+                    guard Double(size) <= worthwhile * Double(info.storedSize) else { return nil }
                     if !isDryRun { try publish(file, place.id) }
-                    return file.count
+                    return size
                 }
             }
             guard let size else {
@@ -214,7 +215,7 @@ package enum StoreOptimizer {
                     let file = try codec.encode(
                         UnsafeRawBufferPointer(raw), id: id, kind: info.kind, dtype: info.dtype)
                     if !isDryRun { try publish(file, id) }
-                    return file.count
+                    return try store.sizeOnDisk(file)
                 }
             }
             if let old = base.removeValue(forKey: id) { dependents[old]?.remove(id) }

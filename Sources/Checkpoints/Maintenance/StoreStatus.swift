@@ -30,14 +30,20 @@ package struct StoreStatus: Hashable, Sendable {
             rawBytes: 0, storedBytes: 0, objects: 0, versions: liveManifests.count, garbageObjects: 0,
             garbageBytes: 0)
         var sizes: [Digest: Int] = [:]
+        var needed = Set(liveManifests)
         for id in Set(liveManifests) {
-            for file in try store.manifest(id).files {
+            let manifest = try store.manifest(id)
+            for file in manifest.files {
                 for region in file.regions { sizes[region.id] = region.size }
             }
+            needed.formUnion(manifest.objects)
         }
         status.objects = sizes.count
         status.rawBytes = sizes.values.reduce(0, +)
-        let live = try store.liveObjects(liveManifests)
+        for id in try store.listDatasets() { needed.formUnion(try store.datasetRegions(id).map(\.id)) }
+        let live = try Checkpoints.store("the objects") {
+            needed.union(try store.bases(under: needed).values)
+        }
         try Checkpoints.store("the objects") {
             let usesDeltas = try store.usesDeltas()
             for id in try store.list() {

@@ -14,6 +14,23 @@ package enum StoreVerifier {
         case full
     }
 
+    /// Which objects are looked at, and for how long.
+    package struct Extent: Hashable, Sendable {
+        /// The share of them, drawn anew each time.
+        package var share: Double
+        /// The object after which to begin, in the order of the names.
+        package var after: Digest?
+        /// Seconds after which no more are begun; some are looked at however short it is.
+        package var seconds: Double?
+
+        /// All of them, unless something else is said.
+        package init(share: Double = 1, after: Digest? = nil, seconds: Double? = nil) {
+            self.share = share
+            self.after = after
+            self.seconds = seconds
+        }
+    }
+
     /// What was found.
     package struct Report: Hashable, Sendable {
         /// A damaged object.
@@ -33,6 +50,12 @@ package enum StoreVerifier {
 
         /// Objects looked at.
         package var objects = 0
+        /// Objects that there are, or ought to be.
+        package var total = 0
+        /// Where in their order it stopped: 0 for none, `total` for all.
+        package var position = 0
+        /// The last object looked at, where the time was over before all were.
+        package var stoppedAt: Digest?
         /// Bytes of their files.
         package var bytes = 0
         package var corrupt: [Corrupt] = []
@@ -44,19 +67,25 @@ package enum StoreVerifier {
         package var isSound: Bool { corrupt.isEmpty && missing.isEmpty && corruptDatasets.isEmpty }
     }
 
-    /// Checks every object in the store and every one that the given versions and the datasets need.
+    /// Objects that are begun between two looks at the clock.
+    private static let batch = 32
+
+    /// Checks every object in the store and every one that the given versions and the datasets need, or those of them
+    /// that `extent` says.
     ///
     /// An object is read through what it is a difference from, so damage there is found with either; the versions named
     /// are all that need it, through whatever differences.
     ///
     /// - Parameters:
     ///   - manifestIDs: The versions that ought to be whole.
-    ///   - quarantine: Move damaged objects out of the way, so that storing the same bytes again heals them.
+    ///   - quarantine: Move damaged objects out of the way, so that storing the same bytes again heals them. Only what
+    ///     reads as damaged a second time is moved: a fault of the memory must not cost a sound object.
     ///   - progress: Called on this thread with objects done and in all; throwing cancels.
     /// - Throws: ``CheckpointError`` `.ioFailure` where nothing can be said; and what `progress` throws. Damage is
     ///   reported, not thrown.
     package static func run(
-        store: ObjectStore, manifestIDs: [Digest], level: Level, threads: Int = 2, quarantine: Bool = false,
+        store: ObjectStore, manifestIDs: [Digest], level: Level, extent: Extent = Extent(), threads: Int = 2,
+        quarantine: Bool = false,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> Report {
         var report = Report()
@@ -75,34 +104,74 @@ package enum StoreVerifier {
             }
         }
         var all = Set(try store.list()).union(users.keys)
-        let bases = try Checkpoints.store("the objects") { try store.bases(under: all) }
+        let bases = try Checkpoints.store("the objects") { try store.bases(under: all, skipsLocked: true) }
         all.formUnion(bases.values)
         passDown(bases, &users)
-        let ids = all.sorted()
-        let pipeline = OrderedPipeline<Finding, Finding>(
-            count: ids.count, threads: threads, slotSize: 0,
-            fill: { index, _ in (0, try check(ids[index], store, level)) }, work: { $2 })
+        let ordered = all.sorted()
+        let ids = Array(chosen(from: ordered, extent))
+        let end = extent.seconds.map { ContinuousClock.now + .seconds($0) }
+        report.total = ordered.count
+        report.position = ordered.count - (extent.share < 1 ? 0 : ids.count)
         try progress(0, ids.count)
-        let findings = try pipeline.run { index, _ in try progress(index + 1, ids.count) }
-        for (id, finding) in zip(ids, findings) {
-            let manifests = (users[id] ?? []).sorted()
-            switch finding {
-            case .sound(let size):
-                report.objects += 1
-                report.bytes += size
-            case .missing:
-                // Nobody's object may be collected while this runs.
-                if users[id] != nil { report.missing.append(Report.Missing(id: id, manifests: manifests)) }
-            case .corrupt(let reason):
-                report.objects += 1
-                report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
-                if quarantine { try store.quarantine(id) }
-            case .unknown(let reason):
-                report.objects += 1
-                report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
+        var done = 0
+        while done < ids.count {
+            let part = ids[done..<min(done + (end == nil ? ids.count : batch), ids.count)]
+            let first = done
+            let pipeline = OrderedPipeline<Finding, Finding>(
+                count: part.count, threads: threads, slotSize: 0,
+                fill: { index, _ in (0, try check(part[part.startIndex + index], store, level)) },
+                work: { $2 })
+            let findings = try pipeline.run { index, _ in try progress(first + index + 1, ids.count) }
+            for (id, finding) in zip(part, findings) {
+                try note(finding, id, users[id], store, level, quarantine, &report)
+            }
+            done += part.count
+            if let end, done < ids.count, ContinuousClock.now >= end {
+                report.stoppedAt = part.last
+                break
             }
         }
+        report.position = extent.share < 1 ? done : report.position + done
         return report
+    }
+
+    /// The objects to look at, in order.
+    private static func chosen(from all: [Digest], _ extent: Extent) -> ArraySlice<Digest> {
+        var chosen = all[...]
+        if let after = extent.after { chosen = chosen.drop { $0 <= after } }
+        guard extent.share < 1 else { return chosen }
+        let count = Int((Double(chosen.count) * extent.share).rounded(.up))
+        return chosen.shuffled().prefix(max(count, 1)).sorted()[...]
+    }
+
+    /// Writes down what was found of one object; `users`: who needs it, `nil` for nobody.
+    private static func note(
+        _ finding: Finding, _ id: Digest, _ users: Set<Digest>?, _ store: ObjectStore, _ level: Level,
+        _ quarantine: Bool, _ report: inout Report
+    ) throws {
+        let manifests = (users ?? []).sorted()
+        switch finding {
+        case .sound(let size):
+            report.objects += 1
+            report.bytes += size
+        case .missing:
+            // Nobody's object may be collected while this runs.
+            if users != nil { report.missing.append(Report.Missing(id: id, manifests: manifests)) }
+        case .corrupt(var reason):
+            report.objects += 1
+            if quarantine {
+                switch try check(id, store, level) {
+                case .corrupt: try store.quarantine(id)
+                case .sound:
+                    reason += "; a second reading found it whole, so it stays: suspect the memory or the disk"
+                case .missing, .unknown: break
+                }
+            }
+            report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
+        case .unknown(let reason):
+            report.objects += 1
+            report.corrupt.append(Report.Corrupt(id: id, reason: reason, manifests: manifests))
+        }
     }
 
     /// Whoever needs an object needs what it is a difference from.
@@ -148,7 +217,7 @@ package enum StoreVerifier {
             switch error.code {
             case .missing: return .missing
             case .corrupt: return .corrupt(error.message)
-            case .newerFormat, .ioFailure: return .unknown(error.message)
+            case .newerFormat, .ioFailure, .locked: return .unknown(error.message)
             default: throw error
             }
         }

@@ -50,6 +50,15 @@ final class ObjectCodec {
     func encode(
         _ raw: UnsafeRawBufferPointer, id: Digest, kind: ObjectKind, dtype: DType?, base: Base? = nil
     ) throws(ObjectFault) -> UnsafeRawBufferPointer {
+        let file = try pack(raw, id: id, kind: kind, dtype: dtype, base: base)
+        try verify(file, is: raw, id: id, base: base)
+        return file
+    }
+
+    /// The object file of `raw`, valid until the next call, not checked.
+    func pack(
+        _ raw: UnsafeRawBufferPointer, id: Digest, kind: ObjectKind, dtype: DType?, base: Base? = nil
+    ) throws(ObjectFault) -> UnsafeRawBufferPointer {
         guard raw.count <= kind.limit else { throw .tooLong(UInt64(raw.count)) }
         var header = ObjectHeader(
             kind: kind, dtype: dtype, rawSize: raw.count, id: id,
@@ -99,9 +108,7 @@ final class ObjectCodec {
             }
         }
         header.write(into: output.prefix(header.size))
-        let file = UnsafeRawBufferPointer(output.prefix(end))
-        try verify(file, is: raw, id: id, base: base)
-        return file
+        return UnsafeRawBufferPointer(output.prefix(end))
     }
 
     /// Decodes a file into `target`, which has exactly its raw size and, for a delta, holds the base's content. Does
@@ -138,7 +145,8 @@ final class ObjectCodec {
         }
     }
 
-    private func verify(
+    /// Decodes a file and holds it against the content.
+    func verify(
         _ file: UnsafeRawBufferPointer, is raw: UnsafeRawBufferPointer, id: Digest, base: Base?
     ) throws(ObjectFault) {
         let header = try ObjectHeader(file, fileSize: file.count)

@@ -32,8 +32,8 @@ package enum ObjectKind: UInt8, Hashable, Sendable, CaseIterable {
 /// ```
 ///
 /// Frames of 1 MiB hold their planes one after another. What a delta's planes hold is the ``ElementDifference`` of the
-/// content and the base object's. Other versions, and a sealing (encryption) other than 0, belong to newer formats and
-/// are refused as such.
+/// content and the base object's. Other versions, and a sealing other than 0, belong to newer formats and are refused as
+/// such. An encrypted store has all this inside of a ``SealedFile``.
 struct ObjectHeader: Hashable, Sendable {
     static let fixedSize = 84
     static let frameLog2 = 20
@@ -203,6 +203,10 @@ enum ObjectFault: Error, Hashable, CustomStringConvertible {
     case notAFile
     /// A head that no delta has.
     case delta(String)
+    /// The encrypted form is not what it was.
+    case seal(String)
+    /// The key that it is encrypted with is not there.
+    case locked(String)
     /// What the object is a difference from is not usable, and why.
     case base(Digest, String)
 
@@ -221,6 +225,8 @@ enum ObjectFault: Error, Hashable, CustomStringConvertible {
         case .content: "its bytes do not hash to its id"
         case .name: "it is stored under another object's name"
         case .notAFile: "it is not a regular file"
+        case .seal(let why): why
+        case .locked(let why): why
         case .delta(let why): "it cannot be a difference: \(why)"
         case .base(let id, let why): "it is a difference from object \(id.short), and of that: \(why)"
         }

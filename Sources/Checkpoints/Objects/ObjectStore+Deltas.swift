@@ -91,7 +91,7 @@ extension ObjectStore {
             return try body()
         } catch let fault as ObjectFault {
             switch fault {
-            case .newer, .base: throw fault
+            case .newer, .base, .locked: throw fault
             default: throw ObjectFault.base(id, fault.description)
             }
         } catch let error as FileSystemError where error.isMissing {
@@ -101,24 +101,32 @@ extension ObjectStore {
 
     /// Which objects the given ones hang on, directly or not: each found base by the object that it is told by. Objects
     /// whose own head cannot be read hang on nothing that could be known.
-    func bases(under objects: some Sequence<Digest>) throws -> [Digest: Digest] {
+    /// - Parameter skipsLocked: Whether that also goes for those whose key is not there; else they throw.
+    func bases(under objects: some Sequence<Digest>, skipsLocked: Bool = false) throws -> [Digest: Digest] {
         guard try usesDeltas() else { return [:] }
-        var base: [Digest: Digest] = [:]
+        var bases: [Digest: Digest] = [:]
         var open = Array(objects)
         var seen = Set(open)
         while let id = open.popLast() {
-            guard let found = try self.base(of: id) else { continue }
-            base[id] = found
+            let base: Digest?
+            do { base = try self.base(of: id) } catch let fault as ObjectFault where skipsLocked {
+                guard case .locked = fault else { throw fault }
+                continue
+            }
+            guard let found = base else { continue }
+            bases[id] = found
             if seen.insert(found).inserted { open.append(found) }
         }
-        return base
+        return bases
     }
 
     /// The base that an object's head names; `nil` also when there is no sound head.
     func base(of id: Digest) throws -> Digest? {
         do {
             return try head(path(of: id)).base
-        } catch is ObjectFault {
+        } catch let fault as ObjectFault {
+            // It is sound for all that is known: what it hangs on must not be taken for unneeded.
+            if case .locked = fault { throw fault }
             return nil
         } catch let error as FileSystemError where error.isMissing {
             return nil

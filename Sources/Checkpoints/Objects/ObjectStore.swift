@@ -6,12 +6,16 @@ import Protocol
 ///
 /// An object's content never changes; how it is stored may, between in full and as a delta against another. The tree
 /// itself is the index: `FORMAT`, `objects/ab/cd/<id>`, `datasets/ab/<id>`, `staging/<transaction>/`, `quarantine/`,
-/// `gc.lock`, `optimize.lock`. Safe for many threads and processes at once. Knows nothing of models, versions or jobs.
+/// `gc.lock`, `optimize.lock`, and in an encrypted store `keys/ring.<n>`. Safe for many threads and processes at once. Knows nothing of models, versions or jobs.
 package final class ObjectStore: Sendable {
     /// The directory that holds everything.
     package let root: String
     let fileSystem: any FileSystem
     let codecs = CodecPool()
+    /// Whether all object files are sealed; decided when the store is made.
+    package let isEncrypted: Bool
+    /// What opens and seals them; without it an encrypted store cannot be read.
+    let keys: (any StoreKeys)?
 
     /// Whose objects they are.
     package enum Kind: String, Sendable {
@@ -29,18 +33,30 @@ package final class ObjectStore: Sendable {
     }
 
     /// Opens the store at `root`, making it if it is not there.
+    /// - Parameter keys: What an encrypted store is read and written with; a new one is encrypted if they are given.
     /// - Throws: ``CheckpointError``: `.newerFormat` when a later version wrote it, `.corrupt` for a broken
-    ///   FORMAT file, `.ioFailure` and `.storageFull`.
-    package init(root: String, kind: Kind = .state, fileSystem: any FileSystem = PosixFileSystem()) throws {
+    ///   FORMAT file, `.locked` for keys to a store that is not encrypted, `.ioFailure` and `.storageFull`.
+    package init(
+        root: String, kind: Kind = .state, keys: (any StoreKeys)? = nil,
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws {
         self.root = root
         self.fileSystem = fileSystem
-        try store("the store at \(root)") {
+        self.keys = keys
+        isEncrypted = try store("the store at \(root)") {
             for directory in ["", "/objects", "/datasets", "/staging", "/quarantine"] {
                 _ = try fileSystem.makeDirectory(root + directory, mode: 0o700)
             }
-            try StoreFormat.check(root: root, kind: kind, fileSystem)
+            try StoreFormat.check(
+                root: root, kind: kind, features: keys == nil ? [] : [.encryption], fileSystem)
             // Always: whoever made what is here may have been cut off before it was durable.
             try fileSystem.synchronizeDirectory(root)
+            return try StoreFormat.has(.encryption, root: root, fileSystem)
+        }
+        guard isEncrypted || keys == nil else {
+            throw CheckpointError(
+                .locked, "the store at \(root) is not encrypted, and keys were given for it",
+                hint: "whether a store is encrypted is decided when it is made")
         }
     }
 
@@ -202,6 +218,12 @@ package final class ObjectStore: Sendable {
             guard status.kind == .regular else { throw ObjectFault.notAFile }
             return try withUnsafeTemporaryAllocation(byteCount: ObjectHeader.maximumSize, alignment: 8) {
                 buffer in
+                if isEncrypted {
+                    let file = try sealedFile(descriptor, path, size: status.size)
+                    try openPiece(0, of: file, key(of: file), descriptor, into: buffer)
+                    return try ObjectHeader(
+                        UnsafeRawBufferPointer(rebasing: buffer[..<file.inner]), fileSize: file.size)
+                }
                 let count = try fileSystem.read(descriptor, into: buffer, at: 0)
                 return try ObjectHeader(
                     UnsafeRawBufferPointer(rebasing: buffer[..<count]), fileSize: status.size)
@@ -225,6 +247,7 @@ package final class ObjectStore: Sendable {
             let count = try fileSystem.with(path, .read) { descriptor in
                 let status = try fileSystem.status(descriptor)
                 guard status.kind == .regular else { throw ObjectFault.notAFile }
+                if isEncrypted { return try openAll(descriptor, path, size: status.size, codec) }
                 let limit = ObjectHeader.maximumSize + ZstdCompressor.bound(ObjectKind.manifest.limit)
                 guard status.size <= limit else { throw ObjectFault.tooLong(UInt64(status.size)) }
                 codec.input.reserve(status.size)
@@ -258,6 +281,11 @@ func store<R>(_ thing: String, _ body: () throws -> R) throws -> R {
         if case .newer = fault {
             throw CheckpointError(
                 .newerFormat, "\(thing) has a newer format: \(fault)", hint: "use the version that wrote it")
+        }
+        if case .locked = fault {
+            throw CheckpointError(
+                .locked, "\(thing) cannot be opened: \(fault)",
+                hint: "try again; if it stays so, the key ring is not the one that it was written with")
         }
         throw CheckpointError(
             .corrupt, "\(thing) is damaged: \(fault)",

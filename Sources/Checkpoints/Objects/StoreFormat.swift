@@ -9,15 +9,21 @@ enum StoreFormat {
         /// Objects that are stored as differences from others: whoever does not know it can neither read them nor tell
         /// that their bases are needed.
         case deltas
+        /// All object files are sealed: whoever does not know it can read none and would write plain ones.
+        case encryption
     }
 
     private static let lists = ["read", "write", "check", "delete"]
 
     /// Checks the file, or writes it for a new store; its name is the caller's to synchronise.
-    static func check(root: String, kind: ObjectStore.Kind = .state, _ fileSystem: any FileSystem) throws {
+    /// - Parameter features: What a new store uses.
+    static func check(
+        root: String, kind: ObjectStore.Kind = .state, features: [Feature] = [],
+        _ fileSystem: any FileSystem
+    ) throws {
         let path = root + "/FORMAT"
         guard try fileSystem.status(path) != nil else {
-            try write(root: root, path: path, kind, fileSystem)
+            try write(root: root, path: path, kind, features, fileSystem)
             return
         }
         let value = try read(root: root, fileSystem)
@@ -36,6 +42,12 @@ enum StoreFormat {
                     + (names.isEmpty ? "" : ", which uses \(names.joined(separator: ", "))"),
                 hint: "use that version, or another state directory")
         }
+    }
+
+    /// Whether there is a store at `root`, and whether it is encrypted; `nil` where there is none yet.
+    static func isEncrypted(root: String, _ fileSystem: any FileSystem) throws -> Bool? {
+        guard try fileSystem.status(root + "/FORMAT") != nil else { return nil }
+        return try has(.encryption, root: root, fileSystem)
     }
 
     /// Whether the store says that it uses a feature.
@@ -89,17 +101,19 @@ enum StoreFormat {
     }
 
     private static func write(
-        root: String, path: String, _ kind: ObjectStore.Kind, _ fileSystem: any FileSystem
+        root: String, path: String, _ kind: ObjectStore.Kind, _ features: [Feature],
+        _ fileSystem: any FileSystem
     ) throws {
-        let value: JSONValue = [
-            "store": .string(kind.rawValue), "format": 1, "id": .string(randomName()), "read": [],
-            "write": [],
-            "check": [],
-            "delete": [],
-        ]
+        var value = JSONObject()
+        value["store"] = .string(kind.rawValue)
+        value["format"] = 1
+        value["id"] = .string(randomName())
+        for list in lists { value[list] = .array(features.map { .string($0.rawValue) }) }
         let temporary = path + "." + randomName()
         try fileSystem.with(temporary, .create) { descriptor in
-            try (value.serialized() + [0x0A]).withUnsafeBytes { try fileSystem.write(descriptor, $0) }
+            try (JSONValue.object(value).serialized() + [0x0A]).withUnsafeBytes {
+                try fileSystem.write(descriptor, $0)
+            }
             try fileSystem.synchronize(descriptor)
         }
         // Two programs may open a new store at once; the first to link wins.

@@ -18,6 +18,8 @@ package final class StoreTransaction: Sendable {
         var newObjects = 0
         var newBytes = 0
         var closed = false
+        /// What the files are sealed with; borrowed for the first one.
+        var key: VersionKey?
     }
 
     /// What became of one put.
@@ -90,9 +92,7 @@ package final class StoreTransaction: Sendable {
             if let stored = try hit(id, raw.count) { return Stored(id: id, stored: stored, isNew: false) }
             let path = store.path(of: id)
             let stored = try store.codecs.with { codec in
-                let file = try codec.encode(raw, id: id, kind: kind, dtype: dtype)
-                try replace(path, by: file)
-                return file.count
+                try replace(path, by: try codec.encode(raw, id: id, kind: kind, dtype: dtype))
             }
             state.withLock {
                 $0.newObjects += 1
@@ -117,9 +117,9 @@ package final class StoreTransaction: Sendable {
 
     /// Removes the staging directory. Also done when the last reference goes.
     package func close() {
-        let already = state.withLock { state in
-            defer { state.closed = true }
-            return state.closed
+        let (already, key) = state.withLock { state in
+            defer { (state.closed, state.key) = (true, nil) }
+            return (state.closed, state.key)
         }
         if already { return }
         // Best effort: what stays is swept at the next start.
@@ -128,6 +128,7 @@ package final class StoreTransaction: Sendable {
         }
         try? store.fileSystem.removeDirectory(staging)
         try? store.fileSystem.close(lock)
+        if let key { store.keys?.giveBack(key.name) }
     }
 
     /// The stored size of an object that is there already with a sound head.
@@ -149,24 +150,35 @@ package final class StoreTransaction: Sendable {
         }
     }
 
-    /// Publishes a file where one may be already; its name is durable after ``sync()``.
-    func replace(_ path: String, by bytes: UnsafeRawBufferPointer) throws {
+    /// Publishes a file where one may be already; its name is durable after ``sync()``. Returns its bytes on disk.
+    @discardableResult
+    func replace(_ path: String, by bytes: UnsafeRawBufferPointer) throws -> Int {
+        let size: Int
         if try store.fileSystem.status(path) == nil {
-            try publish(bytes, as: path)
+            size = try publish(bytes, as: path)
         } else {
             // A collector that was about to remove the old file must not remove this one.
-            try store.whileLocked(exclusive: false) { try publish(bytes, as: path) }
+            size = try store.whileLocked(exclusive: false) { try publish(bytes, as: path) }
         }
         touched(path)
+        return size
     }
 
-    /// Writes a file durably under a temporary name and renames it into place.
-    func publish(_ bytes: UnsafeRawBufferPointer, as path: String) throws {
+    /// Writes a file durably under a temporary name, sealed in an encrypted store, and renames it into place. Returns its
+    /// bytes on disk.
+    @discardableResult
+    func publish(_ bytes: UnsafeRawBufferPointer, as path: String) throws -> Int {
         let fileSystem = store.fileSystem
+        let key = try store.isEncrypted ? writingKey() : nil
+        var size = bytes.count
         let temporary = "\(staging)/\(randomName())"
         do {
             try fileSystem.with(temporary, .create) { descriptor in
-                try fileSystem.write(descriptor, bytes)
+                if let key {
+                    size = try store.seal(bytes, key, path) { try fileSystem.write(descriptor, $0) }
+                } else {
+                    try fileSystem.write(descriptor, bytes)
+                }
                 try fileSystem.synchronizeData(descriptor)
                 try fileSystem.setMode(descriptor, 0o444)
             }
@@ -176,6 +188,21 @@ package final class StoreTransaction: Sendable {
             try? fileSystem.unlink(temporary)
             throw error
         }
+        return size
+    }
+
+    /// The key that this transaction's files are sealed with.
+    private func writingKey() throws -> VersionKey {
+        guard let keys = store.keys else { throw store.lacksKeys() }
+        if let key = state.withLock({ $0.key }) { return key }
+        let lent = try keys.lend()
+        let key = state.withLock { state in
+            let key = state.key ?? lent
+            state.key = key
+            return key
+        }
+        if key.name != lent.name { keys.giveBack(lent.name) }
+        return key
     }
 
     private func makeParents(of path: String) throws {

@@ -3,7 +3,7 @@
 import Crypto
 import Protocol
 
-/// SHA-256 (FIPS 180-4), the only hash that names things here. The one file that knows the crypto library.
+/// SHA-256 (FIPS 180-4), the only hash that names things here.
 package struct ContentHash {
     private var state = SHA256()
 

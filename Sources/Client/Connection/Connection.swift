@@ -24,11 +24,15 @@ package final class Connection {
     private var lastID: Int64 = 0
 
     /// Connects and exchanges greetings.
-    /// - Parameter program: What the client calls itself.
+    /// - Parameters:
+    ///   - program: What the client calls itself.
+    ///   - patience: Seconds within which a daemon must greet, and answer the client's greeting.
     /// - Throws: ``ClientError`` with status 69, 76, 77 or 78, naming the socket and the remedy.
-    package init(path: String, program: String) throws(ClientError) {
+    package init(
+        path: String, program: String, patience: Double = Connection.greetingTime
+    ) throws(ClientError) {
         self.path = path
-        let deadline = Deadline(in: Self.greetingTime)
+        let deadline = Deadline(in: patience)
         do { socket = try UnixSocket(path: path, type: SOCK_STREAM, deadline: deadline) } catch {
             throw Self.describe(error, path)
         }
@@ -56,7 +60,7 @@ package final class Connection {
         }
         let client = Hello.Program(name: program, version: Software.version)
         let answer = try callReturningError(
-            .sessionHello, SessionHelloParams(client: client), deadline: Deadline(in: Self.greetingTime))
+            .sessionHello, SessionHelloParams(client: client), deadline: Deadline(in: patience))
         if case .failure(let refusal) = answer { throw ClientError(refusal) }
     }
 

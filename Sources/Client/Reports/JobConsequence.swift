@@ -5,9 +5,12 @@ import Protocol
 /// What came of a job, in a sentence.
 package enum JobConsequence {
     /// What the job changed, or why it changed nothing.
-    /// - Parameter base: The version that it started from as it is now, where that is known.
-    package static func text(_ job: Job, base: VersionSummary? = nil) -> String {
+    /// - Parameter versions: The model's versions as they are now, where that is known: a result may have been promoted,
+    ///   rolled back or removed since.
+    package static func text(_ job: Job, versions: [VersionSummary] = []) -> String {
         let model = job.model?.text ?? ""
+        let base = versions.first { $0.version == job.base }
+        let result = versions.first { $0.version == job.version }
         guard job.state == .succeeded else {
             return job.kind.writesVersion
                 ? "Nothing changed: \(model) is as it was." : "The job gave no result."
@@ -20,13 +23,19 @@ package enum JobConsequence {
             default: return "Done."
             }
         }
+        if let result, result.gone { return "\(model)@\(version) is gone for good" }
         if job.headMoved == true {
+            if let result, !result.head {
+                return "\(model)@\(version) was put in use; another version is the head now: "
+                    + "unlearnctl model show \(model)"
+            }
             if let base, base.gone {
                 return "\(model)@\(version) is the head now; \(base.version) is gone for good"
             }
             let before = job.base.map { "; \($0) stays: unlearnctl rollback \(model) --to \($0)" } ?? ""
             return "\(model)@\(version) is the head now\(before)"
         }
+        if result?.head == true { return "\(model)@\(version) is the head now: it was promoted since" }
         switch job.headReason {
         case "gate-refused":
             return "\(model)@\(version) is kept as a candidate; the head stays. To take it all the same: "

@@ -68,8 +68,22 @@ extension ReportBuilder {
                 }
             }
             if !numbers.isEmpty { blocks.append(.facts(numbers)) }
+            blocks += suffixes(of: member.key)
         }
         return blocks
+    }
+
+    /// What the search for a suffix found, as long as it is kept.
+    private func suffixes(of attack: String) -> [Block] {
+        let piece = source.evidence[.attack]
+        let texts = piece?.texts?[attack]?["suffix"]?.objectValue?.members ?? []
+        guard !texts.isEmpty else { return [] }
+        return [
+            .facts(
+                texts.compactMap { role in
+                    role.value.stringValue.map { (name: "suffix found for the \(role.key)", value: $0) }
+                })
+        ]
     }
 
     private static func chart(of attack: JSONValue, named name: String) -> Chart? {

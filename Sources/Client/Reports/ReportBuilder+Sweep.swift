@@ -4,12 +4,18 @@ import Protocol
 
 extension ReportBuilder {
     /// The job's family, ranked and drawn.
-    var sweep: [Block] { source.family.isEmpty ? [] : Self.sweep(source.family, current: job.id) }
+    var sweep: [Block] {
+        guard !source.family.isEmpty else { return [] }
+        return Self.sweep(
+            source.family, current: job.id, head: source.versions.first(where: \.head)?.version)
+    }
 
     /// A family of jobs, best first, forget against retain, and how to take the best.
     ///
-    /// - Parameter current: The job that the report is on; marked.
-    package static func sweep(_ family: [Job], current: JobID?) -> [Block] {
+    /// - Parameters:
+    ///   - current: The job that the report is on; marked.
+    ///   - head: The model's head now, where that is known.
+    package static func sweep(_ family: [Job], current: JobID?, head: VersionNumber? = nil) -> [Block] {
         let ranking = SweepRanking(family)
         let names = Set(family.flatMap { job in (job.spec.sweep?.values ?? [:]).keys }).sorted()
         let figures = ["Utility", "Forget", "Retain", "Distance"]
@@ -44,6 +50,11 @@ extension ReportBuilder {
         guard open == 0 else { return blocks }
         guard let best = ranking.best, let model = best.job.model, let version = best.job.version else {
             blocks.append(.verdict(.bad, "None of the family meets the gate."))
+            return blocks
+        }
+        guard version != head else {
+            blocks.append(
+                .verdict(.good, "The best is \(model)@\(version) of job \(best.job.id). It is the head now."))
             return blocks
         }
         let met = best.passed == nil ? "there was no gate" : "it meets the gate"

@@ -58,7 +58,7 @@ package struct ReportBuilder {
             if let hint = error.hint { blocks.append(.note(hint)) }
         }
         if job.state.isTerminal {
-            blocks.append(.note(JobConsequence.text(job, base: source.base)))
+            blocks.append(.note(JobConsequence.text(job, versions: source.versions)))
         }
         return blocks
     }
@@ -72,7 +72,16 @@ package struct ReportBuilder {
         default: return (.open, "The job has not ended yet: it is \(job.state.rawValue).")
         }
         guard job.kind.writesVersion else { return (.good, "The job is done. Nothing was changed.") }
+        if source.result?.gone == true {
+            return (.open, "The job made \(name), whose bytes are gone.")
+        }
         if job.gate?.passed == false {
+            if source.result?.head == true {
+                return (
+                    .bad,
+                    "The result does not meet its gate; \(name) was promoted all the same and is the head."
+                )
+            }
             return (.bad, "The result does not meet its gate: \(name) is a candidate and is not in use.")
         }
         let met = job.gate == nil ? "Nothing was required of the result" : "The result meets its gate"

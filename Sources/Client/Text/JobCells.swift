@@ -28,6 +28,10 @@ package enum JobCells {
             }
             return "\(job.state.rawValue): \(progress.phase)\(share ?? "")"
         }
+        if let time = job.retryAt {
+            let count = job.spec.retries.map { "\(job.retried ?? 0) of \($0)" } ?? "\(job.retried ?? 0)"
+            return "\(job.state.rawValue) (retry \(count) \(Text.relative(time)))"
+        }
         return job.reason.map { "\(job.state.rawValue) (\($0))" } ?? job.state.rawValue
     }
 

@@ -23,8 +23,14 @@ package enum VersionCells {
         let place =
             version.head
             ? "head"
-            : version.purged != nil ? "purged" : version.gone ? "gone" : version.candidate ? "candidate" : ""
-        return ([place] + (version.hold == nil ? [] : ["held"]) + version.tags).filter { !$0.isEmpty }
-            .joined(separator: ", ")
+            : version.purged != nil
+                ? "purged"
+                : version.gone
+                    ? "gone" : version.retention?.rawValue ?? (version.candidate ? "candidate" : "")
+        let expiry = version.expires.map { ["expires \(Text.relative($0))"] } ?? []
+        return ([place] + expiry + (version.hold == nil ? [] : ["held"]) + version.tags).filter {
+            !$0.isEmpty
+        }
+        .joined(separator: ", ")
     }
 }

@@ -35,8 +35,8 @@ final class Activations {
         var downStatistics: Norm.Statistics
     }
 
-    /// Logits that are in memory at one time, in floats: 128 MiB. The head's matrix is read anew for each such part.
-    static let logitBudget = 1 << 25
+    /// Logits that are in memory at one time, in floats: 256 MiB. The head's matrix is packed anew for each such part.
+    static let logitBudget = 1 << 26
 
     let size: Size
     private var slots: [Block] = []

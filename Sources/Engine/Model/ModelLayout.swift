@@ -161,6 +161,30 @@ struct ModelLayout: Sendable {
     }
 }
 
+extension [ModelLayout.Placed] {
+    /// The same projections with those as one whose matrices follow each other in memory, and their outputs in the row:
+    /// fewer and larger products, the same bits.
+    ///
+    /// - Parameter belong: Whether two of them may become one.
+    func joined(where belong: (Linear, Linear) -> Bool = { _, _ in true }) -> [ModelLayout.Placed] {
+        reduce(into: []) { joined, next in
+            guard let last = joined.last, last.column + last.linear.outputs == next.column,
+                last.linear.isFollowed(by: next.linear), belong(last.linear, next.linear)
+            else { return joined.append(next) }
+            joined[joined.count - 1].linear.outputs += next.linear.outputs
+        }
+    }
+}
+
+extension Linear {
+    /// Whether `next` would be the further outputs of one projection. Biases and adapters stand between.
+    fileprivate func isFollowed(by next: Linear) -> Bool {
+        layout == .outputsFirst && next.layout == .outputsFirst && inputs == next.inputs && bias == nil
+            && next.bias == nil && adapter == nil && next.adapter == nil
+            && weight + outputs * inputs == next.weight
+    }
+}
+
 extension ModelLayout {
     /// The projections of all blocks.
     var projections: [Linear] { blocks.flatMap { $0.projections } }

@@ -25,6 +25,10 @@ extension Transformer {
     ///
     /// - Throws: ``EngineError`` with `.invalidBatch`, also for a batch without any label.
     func lossBetweenSteps(_ batch: TokenBatch) throws(EngineError) -> LossSum {
+        if let card {
+            let scores = try card.score(labelled(batch), moments: false)
+            return LossSum(nll: scores.reduce(0) { $0 + Double($1.nll) }, tokens: scores.count)
+        }
         let pass = try forwardScored(batch)
         let losses = likelihoods(pass.packed, pass.activations)
         return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)

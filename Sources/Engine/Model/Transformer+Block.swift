@@ -28,7 +28,7 @@ extension Transformer {
             normalize(norm, pass, x, into: a.normed, a.attentionStatistics)
             read = UnsafePointer(a.normed)
         }
-        for input in block.inputs {
+        for input in block.inputs.joined() {
             input.linear.forward(context, w, read, rows: n, into: a.qkv + input.column, stride: c.qkvWidth)
         }
         queryKeyValue(layer).forward(context, w, a.qkv, positions: pass.packed.positions, a.queryKeyValue)
@@ -47,7 +47,7 @@ extension Transformer {
                 read = UnsafePointer(a.middleNormed)
             }
         }
-        for up in block.up {
+        for up in block.up.joined() {
             up.linear.forward(
                 context, w, read, rows: n, into: a.preactivation + up.column, stride: c.preactivationWidth)
         }
@@ -261,7 +261,8 @@ extension Transformer {
         _ gradients: GradientTarget, x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
         stride: Int, rows: Int, into dx: UnsafeMutablePointer<Float>, accumulate: Bool
     ) {
-        for (index, projection) in projections.enumerated() {
+        let joined = projections.joined { (gradients[$0.weight] == nil) == (gradients[$1.weight] == nil) }
+        for (index, projection) in joined.enumerated() {
             let dy = dy + projection.column
             projection.linear.backwardWeight(
                 context, w, gradients, x: x, dy, stride: stride, rows: rows)

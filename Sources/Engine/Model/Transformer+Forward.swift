@@ -65,7 +65,7 @@ extension Transformer {
     }
 
     /// The block at which the backward pass may end; 0 if something before the blocks is trained.
-    private var lowestTrained: Int {
+    var lowestTrained: Int {
         let before = [layout.tokenEmbedding, layout.positionEmbedding].compactMap(\.self)
         if before.contains(where: trainable.contains) { return 0 }
         return table.entries.lazy.filter { self.trainable.contains($0.offset) }.compactMap(\.layer).min()

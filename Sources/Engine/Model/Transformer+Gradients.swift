@@ -40,6 +40,12 @@ extension Transformer {
         _ batch: TokenBatch, scale: Float, tokens: Int? = nil, into gradients: FloatStorage,
         observer: PassObserver? = nil
     ) throws(EngineError) -> LossSum {
+        if let card, card.training != nil, observer == nil {
+            let packed = try labelled(batch)
+            let scores = try card.likelihoodGradients(
+                packed, scale: scale / Float(tokens ?? packed.targets.count))
+            return LossSum(nll: scores.reduce(0) { $0 + Double($1.nll) }, tokens: scores.count)
+        }
         let pass = try forwardScored(batch, observer: observer)
         let losses = likelihoodGradients(
             pass.packed, pass.activations, scale: scale / Float(tokens ?? pass.packed.targets.count),
@@ -57,6 +63,10 @@ extension Transformer {
         _ batch: TokenBatch, into gradients: FloatStorage, observer: PassObserver? = nil,
         _ weights: TokenWeights
     ) throws(EngineError) -> [[PositionScore]] {
+        if let card, card.training != nil, observer == nil {
+            let packed = try labelled(batch)
+            return packed.byRow(try card.weightedGradients(packed, weights))
+        }
         let pass = try forwardScored(batch, observer: observer)
         let losses = weightedGradients(pass.packed, pass.activations, weights, target(gradients))
         backward(pass, target(gradients))

@@ -52,6 +52,8 @@ package final class Transformer {
     package let checkpointing: Bool
     /// What gradients are taken of; at first everything.
     package var trainable: Trainable
+    /// The weights on a card, while passes run there; see ``onCard(_:)``.
+    var card: CUDAModel?
 
     /// The adapters that it was made with.
     let adapterSettings: AdapterSettings?
@@ -98,7 +100,9 @@ package final class Transformer {
     ) throws(EngineError) -> [[PositionScore]] {
         let packed = try PackedBatch(batch, configuration: configuration)
         var scores: [PositionScore] = []
-        if !packed.targets.isEmpty {
+        if let card, observer == nil, !packed.targets.isEmpty {
+            scores = try card.score(packed, moments: moments)
+        } else if !packed.targets.isEmpty {
             let pass = try pass(packed, training: false, observer: observer)
             forward(pass)
             normScored(pass.packed, pass.weights, pass.activations)
@@ -147,7 +151,8 @@ package final class Transformer {
         _ packed: PackedBatch, _ weights: UnsafePointer<Float>? = nil, training: Bool,
         cache: KeyValueCache? = nil, observer: PassObserver? = nil
     ) throws(EngineError) -> BlockPass {
-        BlockPass(
+        precondition(card?.isAhead != true, "the weights here are old: those on the card are being trained")
+        return BlockPass(
             packed: packed, weights: weights ?? UnsafePointer(parameters.base),
             activations: try prepare(packed, training: training), cache: cache,
             observer: observer)

@@ -94,8 +94,9 @@ extension ComputeContext {
         _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
         _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
     ) {
-        // Enough parts that threads end together, small enough for their caches if several rows read them.
-        let width = max(64, min(256, n / (8 * pool.threads)) & ~63)
+        // Enough parts that threads end together. Where b's rows run along n, a part is wide, as memory is read faster in
+        // long runs; where they run along k, any part is one run.
+        let width = max(64, min(1024, n / ((b.transposed ? 8 : 2) * pool.threads)) & ~63)
         let multiply = b.transposed ? kernels.pointee.thin_rows : kernels.pointee.thin_columns
         forBlocks(of: width, in: n) { columns, _ in
             let start = columns.lowerBound

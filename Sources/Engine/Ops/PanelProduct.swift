@@ -10,14 +10,17 @@ import Synchronization
 /// alone, and every element is one chain of additions in order of k: how m and n are cut, and for how many threads,
 /// changes no bit.
 final class PanelProduct: Sendable {
-    /// The most values of k at a time: a panel of each operand lies in the first-level cache then.
-    private static let depth = 256
+    /// The most values of k at a time: the more, the less often is the result read and written. A panel of the left operand
+    /// lies in the first-level cache then, one of the right in the second.
+    private static let depth = 512
     /// Columns that are worked on at a time.
     private static let width = 4096
     /// Floats of packed right operand that are in memory at a time: 16 MiB.
     private static let capacity = 1 << 22
     /// Panels of the left operand that a thread works on at a time, at most: they lie in its second-level cache.
     private static let height = 16
+    /// And at least, where there are enough: each panel of the right operand comes from further away for every one.
+    private static let leastHeight = 4
     /// Pieces of work for each thread, so that none waits long for another.
     private static let share = 8
 
@@ -155,7 +158,8 @@ final class PanelProduct: Sendable {
             let wanted = PanelProduct.share * threads
             let panels = pieces(rows, panelRows)
             let fewest = pieces(panels, PanelProduct.height)
-            down = max(fewest, min(wanted, pieces(panels, PanelProduct.height / 2)))
+            // Rather flat than narrow: pieces beside each other pack the same rows.
+            down = max(fewest, min(wanted, pieces(panels, PanelProduct.leastHeight)))
             across = down >= wanted ? 1 : max(1, min(pieces(wanted, down), columns / 256))
         }
 

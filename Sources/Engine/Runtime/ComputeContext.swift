@@ -15,6 +15,8 @@ package final class ComputeContext: Sendable {
     package let profile = Profile()
     /// How operands of matrix products are rounded, if they are.
     package let brain: BrainProducts?
+    /// The card that trains and measures models, if one does.
+    package let card: CUDACard?
     let native: NativeBrainProduct?
     /// Matrix products by our own kernels.
     let panels: PanelProduct
@@ -29,8 +31,11 @@ package final class ComputeContext: Sendable {
     ///   - threads: How many threads compute, the caller among them; at most ``maximumThreads`` are used.
     ///   - level: The instruction level of the kernels (`CK_LEVEL_…`); `nil` is the best one here.
     ///   - brain: Rounds the operands of matrix products to bfloat16; `nil` leaves them f32.
+    ///   - card: Trains and measures models, in bfloat16; whatever else there is to compute stays here.
     /// - Throws: ``EngineError`` with `.unsupportedMachine` or `.resources`.
-    package init(threads: Int, level: Int32? = nil, brain: BrainProducts? = nil) throws(EngineError) {
+    package init(
+        threads: Int, level: Int32? = nil, brain: BrainProducts? = nil, card: CUDACard? = nil
+    ) throws(EngineError) {
         guard let table = ck_kernels_at(level ?? ck_best_level()) else {
             throw EngineError(
                 .unsupportedMachine, "this processor lacks kernel level \(level ?? 0)",
@@ -39,10 +44,11 @@ package final class ComputeContext: Sendable {
         self.table = table
         pool = try ThreadPool(threads: min(threads, Self.maximumThreads))
         self.brain = brain
+        self.card = card
         if case .native(let library) = brain { native = NativeBrainProduct(library) } else { native = nil }
         panels = try PanelProduct(threads: pool.threads, kernels: table.pointee)
         environment = try NumericEnvironment.current(
-            kernels: table, threads: pool.threads, arithmetic: brain?.description)
+            kernels: table, threads: pool.threads, arithmetic: card?.description ?? brain?.description)
     }
 
     /// Runs `body`, whose time counts as `part` of the profile when one is taken.

@@ -67,19 +67,27 @@ package final class AdamW {
     /// Goes on after `steps` steps, whose moments are in ``moments``.
     package func resume(after steps: Int) { self.steps = steps }
 
+    /// The numbers of one step, as PyTorch derives them.
+    typealias Constants = ck_adamw_step
+
+    /// Counts a step and returns its numbers: the step itself is whoever's who holds the moments.
+    func advance() -> Constants {
+        steps += 1
+        let correction1 = 1 - pow(rates.beta1, Double(steps))
+        let correction2 = 1 - pow(rates.beta2, Double(steps))
+        return ck_adamw_step(
+            decay: Float(1 - rates.learningRate * rates.weightDecay), one_minus_beta1: Float(1 - rates.beta1),
+            beta2: Float(rates.beta2), one_minus_beta2: Float(1 - rates.beta2),
+            bias_correction2_sqrt: Float(correction2.squareRoot()), epsilon: Float(rates.epsilon),
+            negative_step_size: Float(-(rates.learningRate / correction1)))
+    }
+
     /// Takes one step; `gradients` are left as they are.
     package func step(_ parameters: FloatStorage, _ gradients: FloatStorage) {
         precondition(
             parameters.count == first.count && gradients.count == first.count,
             "the optimiser has \(first.count) moments, not \(parameters.count)")
-        steps += 1
-        let correction1 = 1 - pow(rates.beta1, Double(steps))
-        let correction2 = 1 - pow(rates.beta2, Double(steps))
-        let constants = ck_adamw_step(
-            decay: Float(1 - rates.learningRate * rates.weightDecay), one_minus_beta1: Float(1 - rates.beta1),
-            beta2: Float(rates.beta2), one_minus_beta2: Float(1 - rates.beta2),
-            bias_correction2_sqrt: Float(correction2.squareRoot()), epsilon: Float(rates.epsilon),
-            negative_step_size: Float(-(rates.learningRate / correction1)))
+        let constants = advance()
         for range in ranges {
             context.forBlocks(of: 1 << 16, in: range.count, as: .optimizer) { block, _ in
                 let start = range.lowerBound + block.lowerBound

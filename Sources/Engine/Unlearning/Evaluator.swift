@@ -55,10 +55,12 @@ package struct Evaluator {
         var done = 0
         let total = sets.all.reduce(0) { $0 + work($1) }
         try progress(0, total)
-        return try sets.all.map { set in
-            try measure(set, sets) { count in
-                done += count
-                try progress(done, total)
+        return try model.onCard {
+            try sets.all.map { set in
+                try measure(set, sets) { count in
+                    done += count
+                    try progress(done, total)
+                }
             }
         }
     }

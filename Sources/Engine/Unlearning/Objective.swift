@@ -18,6 +18,9 @@ package protocol Objective: AnyObject {
     /// Sequences that a step has in memory for each row of a part.
     var sequencesPerRow: Int { get }
 
+    /// Whether its steps need nothing of the model but losses and their weighted sums' gradients, which a card gives too.
+    var runsOnCard: Bool { get }
+
     /// What it carries from step to step, in an order of its own: a training checkpoint keeps these numbers and
     /// nothing else of it.
     var state: [Double] { get set }
@@ -45,6 +48,7 @@ extension Objective {
     package var copies: Int { 0 }
     package var cachedBytes: Int { 0 }
     package var sequencesPerRow: Int { 1 }
+    package var runsOnCard: Bool { true }
     package var state: [Double] {
         get { [] }
         set { precondition(newValue.isEmpty, "this objective has no state") }

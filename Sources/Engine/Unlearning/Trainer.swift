@@ -69,6 +69,8 @@ package struct Trainer {
     private let ranks: Ranks
     /// What each rank sums and moves.
     private let slices: RankSlices
+    /// The weights on a card, with gradients and moments, where it trains them.
+    private let card: CUDAModel?
 
     /// What changes from step to step, by name: a run goes on from a ``TrainerState`` when these hold the values that
     /// they had then. Of the moments a rank holds those of its slice.
@@ -87,6 +89,7 @@ package struct Trainer {
     /// - Throws: ``EngineError`` with `.resources` where it cannot be written: the one before is there then.
     package func write(_ state: TrainerState, identity: JSONValue, to path: String) throws -> Int? {
         let buffers = buffers
+        if let card { return try write(state, identity: identity, buffers, from: card, to: path) }
         guard !ranks.isAlone else {
             return try TrainingStateFile.write(state, identity: identity, buffers: buffers, to: path)
         }
@@ -113,6 +116,24 @@ package struct Trainer {
         return try result.get()
     }
 
+    /// The same of a card's values, which are fetched piece by piece.
+    private func write(
+        _ state: TrainerState, identity: JSONValue, _ buffers: [TrainingStateFile.Buffer],
+        from card: CUDAModel, to path: String
+    ) throws -> Int? {
+        let places = [card.weights] + (card.training.map { [$0.first, $0.second] } ?? [])
+        var pieces = TrainingStateFile.pieces(of: buffers)[...]
+        let scratch = try FloatStorage(count: TrainingStateFile.piece)
+        return try TrainingStateFile.write(state, identity: identity, buffers: buffers, to: path) {
+            guard let piece = pieces.popFirst() else { return nil }
+            let place = places[piece.buffer] + piece.range.lowerBound
+            try card.card.download(
+                place.address,
+                into: UnsafeMutableBufferPointer(start: scratch.base, count: piece.range.count))
+            return UnsafePointer(scratch.base)
+        }
+    }
+
     /// Makes ready to train `model.trainable` in place: memory for gradients and moments, and what the objective needs.
     ///
     /// - Parameters:
@@ -136,6 +157,16 @@ package struct Trainer {
             count: model.table.count, ranges: ranks.isAlone ? model.trainable.ranges : slices[ranks.rank],
             rates: settings.rates, context: model.context)
         optimizer.mask = mask
+        card = try model.context.card.map { card throws(EngineError) in
+            guard objective.runsOnCard, mask == nil, ranks.isAlone else {
+                throw EngineError(
+                    .unsupportedModel, "this way of training cannot be done on a card yet",
+                    hint: "Compute with --device cpu.")
+            }
+            return try CUDAModel(card, model, training: true)
+        }
+        model.card = card
+        defer { model.card = nil }
         try objective.begin(model, progress: progress)
         // What was taken of the base came in batches of its own, perhaps larger than those of a step.
         model.releaseActivations()
@@ -159,6 +190,14 @@ package struct Trainer {
             optimizer.resume(after: state.optimizerSteps)
             objective.state = state.objective
         }
+        if let card {
+            if state.steps > 0 {
+                try card.upload(model.parameters)
+                try card.training?.upload(moments: optimizer.moments.map(\.storage))
+            }
+            model.card = card
+        }
+        defer { model.card = nil }
         let total = settings.epochs * data.stepsPerEpoch
         let ranges = model.trainable.ranges
         while state.epoch < settings.epochs, state.cappedAt == nil {
@@ -168,7 +207,7 @@ package struct Trainer {
                 let position = StepPosition(
                     number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
-                model.context.clear(gradients, ranges)
+                try clearGradients(ranges)
                 let batches = model.context.timed(.input) { data.batches(rows, at: position, ranks) }
                 let own = try objective.accumulate(batches, model, into: gradients)
                 let losses = try model.context.timed(.exchange) { try ranks.sum(own) }
@@ -184,17 +223,19 @@ package struct Trainer {
                 // What may not change has no say in the gradient's norm.
                 if let mask = optimizer.mask { for range in ranges { mask.clear(gradients, range) } }
                 try ranks.reduce(gradients, slices, model.context)
-                let norm = try settings.clipNorm.map {
-                    try model.context.clip(
-                        gradients, ranks.isAlone ? ranges : slices[ranks.rank], to: $0, ranks: ranks)
-                }
+                let (norm, factor) = try clip(ranges)
                 if let norm, !norm.isFinite {
                     throw DivergenceError(
                         "the gradient became NaN or infinite in step \(position.number) of \(total)")
                 }
                 optimizer.rates.learningRate =
                     settings.rates.learningRate * settings.schedule.factor(step: position.number, of: total)
-                optimizer.step(model.parameters, gradients)
+                if let card {
+                    card.isAhead = true
+                    try card.training?.step(card, ranges, optimizer.advance(), factor: factor)
+                } else {
+                    optimizer.step(model.parameters, gradients)
+                }
                 try model.context.timed(.exchange) { try ranks.spread(model.parameters, slices) }
                 objective.finish(position, losses)
                 state.steps = position.number
@@ -218,8 +259,33 @@ package struct Trainer {
             state.stepsOfEpoch = 0
             state.sums = TrainerState.Sums()
         }
+        if let card {
+            try card.download(into: model.parameters)
+            card.isAhead = false
+            card.releaseBuffers()
+        }
         let broken = UnsafeBufferPointer(model.parameters.buffer).countNotFinite()
         guard broken == 0 else { throw DivergenceError("\(broken) weights became NaN or infinite") }
         return Outcome(epochs: state.epochs, steps: state.steps, cappedAt: state.cappedAt, state: state)
+    }
+
+    private func clearGradients(_ ranges: [Range<Int>]) throws {
+        if let training = card?.training {
+            try training.clear(ranges)
+        } else {
+            model.context.clear(gradients, ranges)
+        }
+    }
+
+    /// The gradient's norm, if it is to be clipped, and what a card is to multiply it by; elsewhere that is done.
+    private func clip(_ ranges: [Range<Int>]) throws -> (norm: Double?, factor: Float) {
+        guard let limit = settings.clipNorm else { return (nil, 1) }
+        guard let training = card?.training else {
+            let own = ranks.isAlone ? ranges : slices[ranks.rank]
+            return (try model.context.clip(gradients, own, to: limit, ranks: ranks), 1)
+        }
+        let norm = try training.norm(ranges)
+        let factor = limit / (norm + 1e-6)
+        return (norm, factor >= 1 ? 1 : Float(factor))
     }
 }

@@ -9,6 +9,10 @@ package struct TrainingMemory: Sendable {
     static let process = 72 << 20
     /// What OpenMPI takes of each of several ranks, with its shared memory. Measured likewise.
     static let library = 4 << 20
+    /// What NVIDIA's libraries take of the processor's memory, and what they take of a card's beside what is asked of them. Not
+    /// measured: no card was to be had.
+    static let driver = 512 << 20
+    static let cardReserve = 256 << 20
     /// Rows that are looked at together when an objective takes down what the base says, before the first step.
     static let preparedRows = 4
     /// Pages that are touched at once: 2 MiB. A run of trained values takes whole ones.
@@ -22,6 +26,8 @@ package struct TrainingMemory: Sendable {
     /// Tokens of the longest row.
     package var length: Int
     package var threads: Int
+    /// Whether a card trains and measures.
+    package var onCard = false
     /// Processes on this machine that train together.
     package var ranks = 1
     package var checkpointing = false
@@ -56,6 +62,7 @@ package struct TrainingMemory: Sendable {
     ) {
         self.init(configuration, rows: parameters.batchSize ?? 4, length: length, threads: threads)
         ranks = parameters.ranks ?? 1
+        onCard = parameters.device == .cuda
         checkpointing = parameters.checkpointActivations ?? false
         adapters = AdapterSettings(parameters)
         layers = parameters.trainLayers
@@ -87,6 +94,10 @@ package struct TrainingMemory: Sendable {
             ? try Trainable(table, layers: layers, train: train, freeze: freeze)
             : Trainable(table, where: \.isAdapter)
         let trained = trainable.ranges.reduce(0) { $0 + Self.touched($1) }
+        if onCard {
+            // Gradients and activations are on the card; moments come here when the run goes on from a checkpoint.
+            return Self.process + Self.driver + MemoryLayout<Float>.stride * (table.count + 2 * trained)
+        }
         let copied = adapters == nil ? copies * table.count : 0
         let own = Ranks.rowsPerRank(rows, count: ranks)
         let training =
@@ -128,9 +139,43 @@ package struct TrainingMemory: Sendable {
         return plan.total - (copies > 0 || cached > 0 ? 0 : plan.logitRows * configuration.vocabularySize)
     }
 
+    /// The peak of what is used of a card's memory, bytes: all that is allocated there, and a reserve for what the driver and
+    /// cuBLASLt take by themselves.
+    /// - Throws: ``EngineError`` for a model that cannot be, or not on a card.
+    package func predictCard() throws(EngineError) -> Int {
+        try CUDASupport.require(configuration)
+        let table = try ModelLayout(configuration).table
+        func bytes(rows: Int, length: Int, training: Bool) -> Int {
+            let tokens = max(1, rows) * max(1, length - 1)
+            let plan = CUDAPlan(
+                configuration,
+                CUDAPlan.Size(
+                    tokens: tokens, predictors: tokens, sequences: max(1, rows), training: training,
+                    checkpointing: training && checkpointing))
+            return CUDAPlan.weights(configuration, table, training: training) + plan.total
+        }
+        let training = bytes(rows: rows * sequences, length: length, training: true)
+        let measuring = measured.map { bytes(rows: measuredRows, length: $0, training: false) } ?? 0
+        return max(training, measuring) + CUDACard.workspace + Self.cardReserve
+    }
+
+    /// The prediction for a card, and what changes of the job's options would make of it.
+    package func cardAnswer(_ parameters: JobParameters) throws(EngineError) -> MemoryAnswer {
+        try answer(parameters) { memory throws(EngineError) in try memory.predictCard() }
+    }
+
     /// The prediction, and what changes of the job's options would make of it.
     package func answer(_ parameters: JobParameters) throws(EngineError) -> MemoryAnswer {
-        let memory = try predict()
+        var answer = try answer(parameters) { memory throws(EngineError) in try memory.predict() }
+        // A model that no card can compute is refused by the job.
+        if onCard { answer.card = (try? predictCard()).map(Int64.init) }
+        return answer
+    }
+
+    private func answer(
+        _ parameters: JobParameters, _ predict: (TrainingMemory) throws(EngineError) -> Int
+    ) throws(EngineError) -> MemoryAnswer {
+        let memory = try predict(self)
         var ways: [MemoryAnswer.Way] = []
         var all = self
         var names: [String] = []
@@ -139,7 +184,7 @@ package struct TrainingMemory: Sendable {
         ) throws(EngineError) {
             var changed = self
             change(&changed)
-            let less = try changed.predict()
+            let less = try predict(changed)
             guard less < memory else { return }
             ways.append(MemoryAnswer.Way(options: options, memory: Int64(less)))
             names.append(options)
@@ -150,7 +195,7 @@ package struct TrainingMemory: Sendable {
         if rows > ranks, rowsPerStep % ranks == 0 {
             try consider("--batch-size \(ranks) --accumulate \(rowsPerStep / ranks)") { $0.rows = ranks }
         }
-        if adapters == nil, train.isEmpty, freeze.isEmpty {
+        if adapters == nil, train.isEmpty, freeze.isEmpty, !onCard {
             try consider("--lora-rank 8") {
                 $0.adapters = AdapterSettings(
                     rank: 8, alpha: 8, targets: [AdapterSettings.allLinear], layers: $0.layers)
@@ -166,7 +211,7 @@ package struct TrainingMemory: Sendable {
         if names.count > 1 {
             ways.append(
                 MemoryAnswer.Way(
-                    options: names.joined(separator: " "), memory: Int64(try all.predict())))
+                    options: names.joined(separator: " "), memory: Int64(try predict(all))))
         }
         return MemoryAnswer(memory: Int64(memory), ways: ways)
     }

@@ -33,6 +33,7 @@ package struct AttackReport: Codable, Hashable, Sendable {
         var figures: [String: Double] = [:]
         figures["relearn_gap"] = self[.relearn]?.gap
         figures["quantize_gap"] = self[.quantize]?.gap
+        figures["probe_gap"] = self[.probe]?.gap
         figures["leak_at_k"] = self[.prompt]?.figures["leak_at_k"]
         return figures
     }

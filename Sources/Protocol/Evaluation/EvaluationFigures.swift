@@ -39,7 +39,8 @@ package struct EvaluationFigures: Codable, Hashable, Sendable {
     package var modelUtility: Double?
     /// MUSE's privacy leakage against the reference: 0 is like retrained, −100 leaks fully, above 0 is over-unlearned.
     package var privleak: Double?
-    /// What attacks brought back, by the gate's names for it: `relearn_gap`, `quantize_gap`, `leak_at_k`.
+    /// What attacks brought back, by the gate's names for it: `relearn_gap`, `quantize_gap`,
+    /// `probe_gap`, `leak_at_k`.
     package var attacks: [String: Double] = [:]
     /// Labelled tokens that were predicted, by set.
     package var tokens: [String: Int]

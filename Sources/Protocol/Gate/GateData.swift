@@ -4,14 +4,14 @@
 package enum GateData: String, Hashable, Sendable, CaseIterable {
     case forget, retain, holdout, utility, reference
     // Attacks.
-    case relearn, quantize, prompt
+    case relearn, quantize, prompt, probe
 
     /// What is missing without it, in words.
     package var thing: String {
         switch self {
         case .reference: "a reference version"
         case .forget, .retain, .holdout, .utility: "a \(rawValue) set"
-        case .relearn, .quantize, .prompt: "the attack \(rawValue)"
+        case .relearn, .quantize, .prompt, .probe: "the attack \(rawValue)"
         }
     }
 
@@ -20,7 +20,7 @@ package enum GateData: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .reference: "--reference MODEL"
         case .forget, .retain, .holdout, .utility: "--\(rawValue) FILE"
-        case .relearn, .quantize, .prompt: "--attack \(rawValue)"
+        case .relearn, .quantize, .prompt, .probe: "--attack \(rawValue)"
         }
     }
 }

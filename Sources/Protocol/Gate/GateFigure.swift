@@ -20,13 +20,26 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
     case truthRatio = "truth_ratio"
     case extractionStrength = "extraction_strength"
     case exactMemorization = "exact_memorization"
+    case probability
+    case rouge1 = "rouge_1"
     case rougeL = "rouge_l"
+    /// ROUGE-L's F-measure, without stems.
+    case rougeLF = "rouge_l_f"
     /// Tokens.
     case verbatimRun = "verbatim_run"
     case nearVerbatim = "near_verbatim"
     /// Share of rows whose replacement is more probable than the old answer.
     case replaced
+    // Areas of the other attacks of membership inference.
+    case zlibAUC = "zlib_auc"
     case minKAUC = "min_k_auc"
+    case minKPlusAUC = "min_k_plus_auc"
+    case referenceAUC = "reference_auc"
+    case gradientNormAUC = "gradient_norm_auc"
+    /// The share of forget rows that the loss finds at 1 % false positives.
+    case truePositiveRate = "tpr_at_1_fpr"
+    /// The same for an attacker who looks for rows that are less known than others.
+    case reversedRate = "tpr_at_1_fpr_reversed"
     case privleak
     /// Of the retain set.
     case perplexity
@@ -34,22 +47,25 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
     case leakAtK = "leak_at_k"
     case relearnGap = "relearn_gap"
     case quantizeGap = "quantize_gap"
+    case probeGap = "probe_gap"
 
     /// What it is measured on.
     package var data: Set<GateData> {
         switch self {
-        case .forget, .forgetLoss, .truthRatio, .extractionStrength, .exactMemorization, .rougeL,
-            .verbatimRun, .nearVerbatim, .replaced:
+        case .forget, .forgetLoss, .truthRatio, .extractionStrength, .exactMemorization, .probability,
+            .rouge1, .rougeL, .rougeLF, .verbatimRun, .nearVerbatim, .replaced:
             [.forget]
         case .retain, .retainLoss, .utility, .perplexity: [.retain]
-        case .auc, .minKAUC: [.forget, .holdout]
+        case .auc, .zlibAUC, .minKAUC, .minKPlusAUC, .gradientNormAUC, .truePositiveRate, .reversedRate:
+            [.forget, .holdout]
         case .holdoutLoss: [.holdout]
         case .ksP: [.forget, .reference]
-        case .privleak: [.forget, .holdout, .reference]
+        case .privleak, .referenceAUC: [.forget, .holdout, .reference]
         case .modelUtility: [.utility]
         case .leakAtK: [.forget, .prompt]
         case .relearnGap: [.forget, .reference, .relearn]
         case .quantizeGap: [.forget, .quantize]
+        case .probeGap: [.forget, .probe]
         }
     }
 
@@ -58,12 +74,17 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .ksP, .truthRatio: [.truthRatio]
         case .modelUtility: [.truthRatio, .rouge]
-        case .rougeL: [.rouge]
+        case .rouge1, .rougeL, .rougeLF: [.rouge]
         case .verbatimRun, .nearVerbatim: [.verbatim]
         case .replaced: [.replaced]
+        case .zlibAUC: [.zlib]
         case .minKAUC, .privleak: [.minK]
+        case .minKPlusAUC: [.minKPlus]
+        case .referenceAUC: [.reference]
+        case .gradientNormAUC: [.gradientNorm]
         case .forget, .retain, .auc, .utility, .forgetLoss, .retainLoss, .holdoutLoss, .extractionStrength,
-            .exactMemorization, .perplexity, .leakAtK, .relearnGap, .quantizeGap:
+            .exactMemorization, .probability, .truePositiveRate, .reversedRate, .perplexity, .leakAtK,
+            .relearnGap, .quantizeGap, .probeGap:
             []
         }
     }
@@ -71,7 +92,7 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
     /// Whether a distance from the reference has a meaning: not for figures that are comparisons themselves.
     package var hasReference: Bool {
         switch self {
-        case .ksP, .leakAtK, .relearnGap, .quantizeGap: false
+        case .ksP, .referenceAUC, .leakAtK, .relearnGap, .quantizeGap, .probeGap: false
         default: true
         }
     }
@@ -81,13 +102,13 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .forget: "forget_accuracy"
         case .retain, .utility: "retain_accuracy"
-        case .auc: "membership_inference_auc"
+        case .auc, .truePositiveRate, .reversedRate: "membership_inference_auc"
         case .perplexity: "retain_loss"
-        case .truthRatio, .extractionStrength, .exactMemorization, .rougeL, .verbatimRun, .nearVerbatim,
-            .replaced:
+        case .truthRatio, .extractionStrength, .exactMemorization, .probability, .rouge1, .rougeL, .rougeLF,
+            .verbatimRun, .nearVerbatim, .replaced:
             "forget.\(rawValue)"
-        case .forgetLoss, .retainLoss, .holdoutLoss, .ksP, .modelUtility, .minKAUC, .privleak, .leakAtK,
-            .relearnGap, .quantizeGap:
+        case .forgetLoss, .retainLoss, .holdoutLoss, .ksP, .modelUtility, .zlibAUC, .minKAUC, .minKPlusAUC,
+            .referenceAUC, .gradientNormAUC, .privleak, .leakAtK, .relearnGap, .quantizeGap, .probeGap:
             rawValue
         }
     }
@@ -97,7 +118,8 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .truthRatio, .ksP: "no row of the forget set has wrong answers (perturbed_answer)"
         case .replaced: "no row of the forget set has a replacement"
-        case .rougeL, .verbatimRun, .nearVerbatim: "no row of the forget set can be continued"
+        case .rouge1, .rougeL, .rougeLF, .verbatimRun, .nearVerbatim:
+            "no row of the forget set can be continued"
         default: "no reason was recorded"
         }
     }
@@ -106,18 +128,23 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
     package var bounds: ClosedRange<Double> {
         switch self {
         case .forget, .retain, .auc, .ksP, .modelUtility, .truthRatio, .extractionStrength,
-            .exactMemorization, .rougeL, .nearVerbatim, .replaced, .minKAUC, .leakAtK:
+            .exactMemorization, .probability, .rouge1, .rougeL, .rougeLF, .nearVerbatim, .replaced, .zlibAUC,
+            .minKAUC, .minKPlusAUC, .referenceAUC, .gradientNormAUC, .truePositiveRate, .reversedRate,
+            .leakAtK:
             0...1
         case .utility, .forgetLoss, .retainLoss, .holdoutLoss, .verbatimRun, .perplexity:
             0...Double.greatestFiniteMagnitude
         case .privleak: -100...Double.greatestFiniteMagnitude
-        case .relearnGap, .quantizeGap: -1...1
+        case .relearnGap, .quantizeGap, .probeGap: -1...1
         }
     }
 
     /// The value in `figures`; `before` is what utility is measured against.
     func value(in figures: EvaluationFigures, before: EvaluationFigures?) -> Double? {
         let forget = figures.sets["forget"]
+        func membership(_ attack: MembershipAttack) -> MembershipFigures? {
+            figures.membership[attack.rawValue]
+        }
         let value: Double? =
             switch self {
             case .forget: figures.forgetAccuracy
@@ -134,14 +161,23 @@ package enum GateFigure: String, Hashable, Sendable, CaseIterable {
             case .truthRatio: forget?[.truthRatio]
             case .extractionStrength: forget?[.extractionStrength]
             case .exactMemorization: forget?[.exactMemorization]
+            case .probability: forget?[.probability]
+            case .rouge1: forget?[.rouge1]
             case .rougeL: forget?[.rougeL]
+            case .rougeLF: forget?[.rougeLF]
             case .verbatimRun: forget?[.verbatimRun]
             case .nearVerbatim: forget?[.nearVerbatim]
             case .replaced: forget?[.replaced]
-            case .minKAUC: figures.membership[MembershipAttack.minK.rawValue]?.auc
+            case .zlibAUC: membership(.zlib)?.auc
+            case .minKAUC: membership(.minK)?.auc
+            case .minKPlusAUC: membership(.minKPlus)?.auc
+            case .referenceAUC: membership(.reference)?.auc
+            case .gradientNormAUC: membership(.gradientNorm)?.auc
+            case .truePositiveRate: membership(.loss)?.truePositiveRate
+            case .reversedRate: membership(.loss)?.reversedRate
             case .privleak: figures.privleak
             case .perplexity: figures.sets["retain"]?[.perplexity]
-            case .leakAtK, .relearnGap, .quantizeGap: figures.attacks[rawValue]
+            case .leakAtK, .relearnGap, .quantizeGap, .probeGap: figures.attacks[rawValue]
             }
         return value.finite
     }

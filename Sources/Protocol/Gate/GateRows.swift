@@ -20,7 +20,7 @@ extension Gate {
                 throw condition.lacks(
                     "rows of the forget set with the answer to give from now on",
                     "Give rows the member replacement")
-            case .rougeL:
+            case .rouge1, .rougeL, .rougeLF:
                 guard let forget, !forget.contains(where: \.isText) else { continue }
                 throw condition.lacks("rows of text in the forget set", "Give text instead of input_ids")
             case .modelUtility:
@@ -39,7 +39,9 @@ extension Gate {
     /// Whether ``check(forget:kept:)`` looks at any row.
     package var readsRows: Bool {
         conditions.contains { condition in
-            condition.figure.map { [.truthRatio, .replaced, .rougeL, .modelUtility].contains($0) } ?? false
+            condition.figure.map {
+                [.truthRatio, .replaced, .rouge1, .rougeL, .rougeLF, .modelUtility].contains($0)
+            } ?? false
         }
     }
 }

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 extension JSONValue: Codable {
-    private struct Key: CodingKey {
+    private struct MemberKey: CodingKey {
         let stringValue: String
         var intValue: Int? { nil }
         init(stringValue: String) { self.stringValue = stringValue }
@@ -29,7 +23,7 @@ extension JSONValue: Codable {
         } else if let value = try? single.decode([JSONValue].self) {
             self = .array(value)
         } else {
-            let keyed = try decoder.container(keyedBy: Key.self)
+            let keyed = try decoder.container(keyedBy: MemberKey.self)
             var object = JSONObject()
             for key in keyed.allKeys {
                 object[key.stringValue] = try keyed.decode(JSONValue.self, forKey: key)
@@ -59,29 +53,16 @@ extension JSONValue: Codable {
             var container = encoder.unkeyedContainer()
             for element in elements { try container.encode(element) }
         case .object(let object):
-            var container = encoder.container(keyedBy: Key.self)
+            var container = encoder.container(keyedBy: MemberKey.self)
             for member in object.members {
-                try container.encode(member.value, forKey: Key(stringValue: member.key))
+                try container.encode(member.value, forKey: MemberKey(stringValue: member.key))
             }
         }
     }
 
     /// The JSON form of an encodable value.
     /// - Throws: `EncodingError`, for a non-finite number in a member that is not optional.
-    package init(encoding value: some Encodable) throws {
-        if let same = value as? JSONValue {
-            self = same
-            return
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let data = try encoder.encode(value)
-        do throws(StrictJSON.Failure) {
-            self = try StrictJSON.parse(Array(data))
-        } catch {
-            throw EncodingError.invalidValue(value, .init(codingPath: [], debugDescription: "\(error)"))
-        }
-    }
+    package init(encoding value: some Encodable) throws { self = try JSONValueEncoder.encode(value) }
 
     /// Decodes `type`, refusing unknown members unless told otherwise.
     /// - Throws: ``JSONValueDecoder/Failure`` naming the member.

@@ -61,15 +61,25 @@ private struct IndexKey: CodingKey {
 
 /// The keys that a type asked one object for.
 private final class AskedKeys {
-    var keys: Set<String> = []
+    private(set) var keys: Set<String> = []
+
+    func insert(_ key: String) { keys.insert(key) }
 }
 
 private struct Node: Decoder {
     let value: JSONValue
     let codingPath: [any CodingKey]
     let allowUnknown: Bool
-    let asked = AskedKeys()
+    /// Kept only where unknown members are refused.
+    let asked: AskedKeys?
     var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+    init(value: JSONValue, codingPath: [any CodingKey], allowUnknown: Bool) {
+        self.value = value
+        self.codingPath = codingPath
+        self.allowUnknown = allowUnknown
+        asked = allowUnknown ? nil : AskedKeys()
+    }
 
     func unbox<T: Decodable>(_ type: T.Type) throws -> T {
         if type == JSONValue.self, let same = value as? T { return same }
@@ -77,7 +87,7 @@ private struct Node: Decoder {
         do { result = try T(from: self) } catch let error as DecodingError {
             throw unknownChoice(type) ?? error
         }
-        if !allowUnknown, let object = value.objectValue, !asked.keys.isEmpty || object.count > 0,
+        if let asked, let object = value.objectValue, !asked.keys.isEmpty || object.count > 0,
             !(result is JSONValue), !asked.keys.contains("*")
         {
             if let unknown = object.keys.first(where: { !asked.keys.contains($0) }) {
@@ -155,22 +165,22 @@ private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
     var codingPath: [any CodingKey] { node.codingPath }
     var allKeys: [Key] {
         // A type that lists the keys reads a map: all of them are known.
-        node.asked.keys.insert("*")
+        node.asked?.insert("*")
         return object.keys.compactMap { Key(stringValue: $0) }
     }
 
     func contains(_ key: Key) -> Bool {
-        node.asked.keys.insert(key.stringValue)
+        node.asked?.insert(key.stringValue)
         return object[key.stringValue] != nil
     }
 
     func decodeNil(forKey key: Key) throws -> Bool {
-        node.asked.keys.insert(key.stringValue)
+        node.asked?.insert(key.stringValue)
         return object[key.stringValue]?.isNull ?? true
     }
 
     private func value(_ key: Key) throws -> Node {
-        node.asked.keys.insert(key.stringValue)
+        node.asked?.insert(key.stringValue)
         guard let value = object[key.stringValue] else {
             throw JSONValueDecoder.Failure(field: path(codingPath + [key]), reason: "is missing")
         }

@@ -42,4 +42,9 @@ package enum PromptVariant: String, Codable, Sendable, CaseIterable {
     case affirmative
     /// Behind virtual tokens that were learned by gradient; judged teacher-forced.
     case soft
+    /// With a suffix of real tokens behind the question, searched by gradient (GCG).
+    case suffix
+
+    /// What is asked unless the ways are named: all but the search for a suffix, which takes many times as long.
+    package static let usual: [PromptVariant] = allCases.filter { $0 != .suffix }
 }

@@ -7,7 +7,7 @@ package struct Job: Codable, Hashable, Sendable {
     /// The model's name; `null` only for `verify`.
     package var model: ModelName?
     package var state: JobState
-    /// Why a waiting job waits, or a terminal one ended: `model-busy`, `queue-paused`, `dependency`, …
+    /// Why a waiting job waits, or a terminal one ended: `model-busy`, `queue-paused`, `dependency`, `retrying`, …
     package var reason: String?
     /// The version that the job started from; bound when it starts.
     package var base: VersionNumber?
@@ -29,6 +29,8 @@ package struct Job: Codable, Hashable, Sendable {
     package var progress: JobProgress?
     /// What a training job would go on from; `null` where there is none, and once the job has ended.
     package var checkpoint: TrainingCheckpoint?
+    /// Where a cluster has put it, at its latest start; `null` for jobs that no cluster was asked to run.
+    package var placement: JobPlacement?
     package var priority: Int
     package var attempt: Int
     package var after: [Dependency]
@@ -39,6 +41,14 @@ package struct Job: Codable, Hashable, Sendable {
     package var created: Timestamp
     /// Earliest start.
     package var at: Timestamp?
+    /// When it should have ended.
+    package var deadline: Timestamp?
+    /// The group whose limit it counts towards.
+    package var group: String?
+    /// How often it was tried again by itself after a failure that may pass.
+    package var retried: Int?
+    /// When it is tried again; `error` says what happened last.
+    package var retryAt: Timestamp?
     package var started: Timestamp?
     package var finished: Timestamp?
     package var spec: JobSpec
@@ -57,6 +67,8 @@ package struct Job: Codable, Hashable, Sendable {
         labels = spec.labels ?? [:]
         note = spec.note
         at = spec.at
+        deadline = spec.deadline
+        group = spec.group
         attempt = 0
         warnings = []
     }
@@ -65,7 +77,8 @@ package struct Job: Codable, Hashable, Sendable {
         case id, kind, model, state, reason, base, version, digest, gate, evaluation, training, result,
             warnings
         case error, progress, priority, attempt, after, labels, note, submitter, created, at, started,
-            finished, spec, checkpoint
+            finished, spec, checkpoint, deadline, group, retried, placement
+        case retryAt = "retry_at"
         case headMoved = "head_moved"
         case headReason = "head_reason"
     }
@@ -90,6 +103,7 @@ package struct Job: Codable, Hashable, Sendable {
         try container.encode(error, forKey: .error)
         try container.encode(progress, forKey: .progress)
         try container.encode(checkpoint, forKey: .checkpoint)
+        try container.encode(placement, forKey: .placement)
         try container.encode(priority, forKey: .priority)
         try container.encode(attempt, forKey: .attempt)
         try container.encode(after, forKey: .after)
@@ -98,6 +112,10 @@ package struct Job: Codable, Hashable, Sendable {
         try container.encode(submitter, forKey: .submitter)
         try container.encode(created, forKey: .created)
         try container.encode(at, forKey: .at)
+        try container.encode(deadline, forKey: .deadline)
+        try container.encode(group, forKey: .group)
+        try container.encode(retried, forKey: .retried)
+        try container.encode(retryAt, forKey: .retryAt)
         try container.encode(started, forKey: .started)
         try container.encode(finished, forKey: .finished)
         try container.encode(spec, forKey: .spec)

@@ -11,6 +11,9 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
             case noOp = "no-op"
             case sourceGone = "source-gone"
             case target
+            case timeLimit = "time-limit"
+            case preempted, unreachable, cluster
+            case nodeFailed = "node-failed"
             case workerDied = "worker-died"
         }
 
@@ -35,6 +38,16 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
         package static let target = Kind(.target)
         /// The worker was killed or crashed.
         package static let workerDied = Kind(.workerDied)
+        /// The cluster's time limit ended it.
+        package static let timeLimit = Kind(.timeLimit)
+        /// The cluster took its nodes back.
+        package static let preempted = Kind(.preempted)
+        /// A node that it ran on went down.
+        package static let nodeFailed = Kind(.nodeFailed)
+        /// The cluster, or from a node the state directory, cannot be reached now.
+        package static let unreachable = Kind(.unreachable)
+        /// The cluster refuses to run it, or somebody cancelled it there.
+        package static let cluster = Kind(.cluster)
         /// The job needs more memory than there can be.
         package static let memory = Kind(.memory)
         /// A version, dataset or model that the job needs is gone.
@@ -44,6 +57,10 @@ package struct JobFailure: Error, Codable, Hashable, Sendable {
         /// Anything else: a fault of this software.
         package static let `internal` = Kind(.internal)
     }
+
+    /// Whether the same job may succeed later: the worker died, the disk was full, a target could not be reached. What the
+    /// data, the model or this software are at fault for would only fail again.
+    package var isRetryable: Bool { [.workerDied, .storage, .target].contains(kind) }
 
     /// The kind.
     package var kind: Kind

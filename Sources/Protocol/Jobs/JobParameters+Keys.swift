@@ -17,6 +17,7 @@ extension JobParameters {
         case retainLimit = "retain_limit"
         case dualWarmUpEpochs = "dual_warm_up_epochs"
         case finetuned, base, scale, transfer, prompt, text, special, other, quick
+        case sample, seconds, scheduled
         case target, full
         case dryRun = "dry_run"
         case schedule, betas, epsilon, accumulate, adapter
@@ -38,7 +39,7 @@ extension JobParameters {
         case maxForgetLoss = "max_forget_loss"
         case skipOtherWeights = "skip_other_weights"
         case maxNewTokens = "max_new_tokens"
-        case ranks, launcher
+        case ranks, launcher, partition, device
         case template, prompts, temperature, count
         case topK = "top_k"
         case topP = "top_p"
@@ -71,5 +72,8 @@ extension JobParameters {
         case leakThreshold = "leak_threshold"
         case softTokens = "soft_tokens"
         case softSteps = "soft_steps"
+        case suffixTokens = "suffix_tokens"
+        case suffixSteps = "suffix_steps"
+        case suffixCandidates = "suffix_candidates"
     }
 }

@@ -7,6 +7,7 @@ extension JobParameters {
         "attack_rows", "relearn_on", "relearn_rows", "relearn_steps", "relearn_rate", "quantize",
         "attack_prompts",
         "samples", "attack_temperature", "leak_threshold", "soft_tokens", "soft_steps",
+        "suffix_tokens", "suffix_steps", "suffix_candidates",
     ]
 
     /// The names of the parameters that `kind` reads.
@@ -35,7 +36,7 @@ extension JobParameters {
     /// What every job that measures a model reads.
     private static let evaluation = layout.union([
         "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
-        "profile",
+        "profile", "launcher", "partition",
     ])
 
     private static func ownNames(of kind: JobKind) -> Set<String> {
@@ -43,7 +44,7 @@ extension JobParameters {
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
-            "checkpoint_steps", "checkpoint_seconds", "ranks", "launcher",
+            "checkpoint_steps", "checkpoint_seconds", "ranks", "device",
         ])
         let forgetting = training.union([
             "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",
@@ -74,7 +75,7 @@ extension JobParameters {
                 "count", "target_drop", "mode", "factor",
             ])
         case .dampen: return evaluation.union(["ratio", "strength", "label_free"])
-        case .evaluate: return evaluation
+        case .evaluate: return evaluation.union(["device"])
         case .attack: return evaluation.union(attackNames)
         case .import: return ["transfer", "skip_other_weights"]
         case .create: return ["transfer"]
@@ -85,7 +86,7 @@ extension JobParameters {
             ])
         case .tokenize: return ["text", "special"]
         case .diff: return ["other"]
-        case .verify: return ["quick"]
+        case .verify: return ["quick", "sample", "seconds"]
         case .backup: return ["target", "full"]
         case .restore: return ["target", "dry_run"]
         case .publish: return ["target"]

@@ -53,8 +53,10 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var retainLoss: RetainLoss?
     /// Stop before the step whose forget batch has a mean loss of this or more, nats per token (gradient methods).
     package var maxForgetLoss: Double?
-    /// Arithmetic of matrix products in training and evaluation; default `f32`.
+    /// Arithmetic of matrix products in training and evaluation; default `f32`, on a card `bf16`.
     package var precision: Precision?
+    /// What trains and measures; default `cpu` (jobs that train, `evaluate`).
+    package var device: ComputeDevice?
     /// Whether the job tells where its time went; default false.
     package var profile: Bool?
     /// What evaluation counts as right; default `token`.
@@ -71,8 +73,11 @@ package struct JobParameters: Codable, Hashable, Sendable {
 
     /// Processes that train the model together, each a share of every batch's rows; default 1 (jobs that train).
     package var ranks: Int?
-    /// How they are started; default `mpi` where there are several (jobs that train).
+    /// How the job's processes are started; default `local`, or `mpi` where there are several (jobs that train, edit,
+    /// measure or attack).
     package var launcher: Launcher?
+    /// The cluster's partition, or several with commas between them (`launcher` `slurm`); default the cluster's.
+    package var partition: String?
 
     // how prompts are laid out, wherever text is read
     /// The format of prompts and answers; default `plain`.
@@ -183,6 +188,12 @@ package struct JobParameters: Codable, Hashable, Sendable {
     // verify
     /// Whether only presence, sizes and headers are checked (`verify`); default false.
     package var quick: Bool?
+    /// The share of all objects that is looked at, drawn anew by each job (`verify`); default 1.
+    package var sample: Double?
+    /// Seconds after which it stops (`verify`); the next such job goes on there. Absent: it looks at everything.
+    package var seconds: Double?
+    /// Whether the daemon's schedule asked for it (`verify`); the daemon's to write.
+    package var scheduled: Bool?
 
     // publish, backup, restore
     /// The name that the configuration has for where it goes: a publish target (`publish`) or a backup target (`backup`,
@@ -248,7 +259,7 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var relearnRate: Double?
     /// What `quantize` rounds to; default all.
     package var quantize: [QuantizationFormat]?
-    /// How `prompt` asks; default all that the rows allow.
+    /// How `prompt` asks; default all that the rows allow but `suffix`.
     package var attackPrompts: [PromptVariant]?
     /// How many samples it draws of each way beside the greedy answer; default 4.
     package var samples: Int?
@@ -260,6 +271,12 @@ package struct JobParameters: Codable, Hashable, Sendable {
     package var softTokens: Int?
     /// Its steps; default 100.
     package var softSteps: Int?
+    /// Tokens of the suffix; default 16.
+    package var suffixTokens: Int?
+    /// Steps of its search; default 50.
+    package var suffixSteps: Int?
+    /// Suffixes that each step tries; default 32.
+    package var suffixCandidates: Int?
 
     /// No parameters: all defaults.
     package init() {}

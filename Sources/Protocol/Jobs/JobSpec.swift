@@ -40,6 +40,12 @@ package struct JobSpec: Codable, Hashable, Sendable {
     package var at: Timestamp?
     /// Whether to wait for `job.release`.
     package var hold: Bool?
+    /// When it should have ended: a warning before, another when it is missed. The job goes on.
+    package var deadline: Timestamp?
+    /// How often it is tried again after a failure that may pass; absent: never.
+    package var retries: Int?
+    /// The group that it runs in, whose limit the configuration names.
+    package var group: String?
     /// Idempotency key: the same key and body name the same job.
     package var key: String?
     /// Free labels.
@@ -53,12 +59,14 @@ package struct JobSpec: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case kind, model, forget, retain, holdout, utility, reference, gate, need, attacks, evaluate, seed
-        case priority, after, at, hold, key, labels, note, sweep, parameters
+        case priority, after, at, deadline, retries, group, hold, key, labels, note, sweep, parameters
         case reviewLease = "review_lease"
     }
 
     /// The longest lease, seconds: a hundred years.
     package static let longestLease = 36_525.0 * 86_400
+    /// Most times that a job is tried again by itself.
+    package static let mostRetries = 10
     /// How long a forget set is measured again unless said otherwise, days.
     package static let defaultLeaseDays = 30
 

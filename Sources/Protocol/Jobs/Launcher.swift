@@ -6,4 +6,6 @@ package enum Launcher: String, Codable, Sendable, CaseIterable {
     case local
     /// Several on the daemon's machine, by OpenMPI's `mpirun`.
     case mpi
+    /// One or several where Slurm's `srun` puts them.
+    case slurm
 }

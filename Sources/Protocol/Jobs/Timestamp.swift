@@ -22,7 +22,11 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
 
     /// Reads RFC 3339 with or without fractional seconds; `nil` for anything else.
     package init?(_ text: String) {
-        if let date = try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)) {
+        if let milliseconds = CivilTime.milliseconds(text) {
+            self.init(milliseconds: milliseconds)
+        } else if let date = try? Date(
+            text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        {
             self.init(date)
         } else if let date = try? Date(text, strategy: Date.ISO8601FormatStyle()) {
             self.init(date)
@@ -35,9 +39,10 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
     package var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
 
     package var description: String {
+        if let text = CivilTime.text(milliseconds) { return text }
         // The formatter cuts off what is below a millisecond: a quarter more keeps a rounded-down double from
         // losing one.
-        Date(timeIntervalSince1970: (Double(milliseconds) + 0.25) / 1000)
+        return Date(timeIntervalSince1970: (Double(milliseconds) + 0.25) / 1000)
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
     package static func < (left: Timestamp, right: Timestamp) -> Bool {

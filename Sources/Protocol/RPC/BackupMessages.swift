@@ -46,21 +46,24 @@ package struct BackupTargetStatus: Codable, Hashable, Sendable {
     package var fault: String?
     /// Free bytes of its file system; `null` if it cannot be told.
     package var freeBytes: Int64?
+    /// Whether its objects are encrypted; `null` where there is no backup yet.
+    package var encrypted: Bool?
     /// Oldest first.
     package var generations: [BackupGeneration]
     /// A target.
     package init(
         target: String, directory: String, fault: String? = nil, freeBytes: Int64? = nil,
-        generations: [BackupGeneration] = []
+        encrypted: Bool? = nil, generations: [BackupGeneration] = []
     ) {
         self.target = target
         self.directory = directory
         self.fault = fault
         self.freeBytes = freeBytes
+        self.encrypted = encrypted
         self.generations = generations
     }
     enum CodingKeys: String, CodingKey {
-        case target, directory, fault, generations
+        case target, directory, fault, generations, encrypted
         case freeBytes = "free_bytes"
     }
 
@@ -70,6 +73,7 @@ package struct BackupTargetStatus: Codable, Hashable, Sendable {
         try container.encode(directory, forKey: .directory)
         try container.encode(fault, forKey: .fault)
         try container.encode(freeBytes, forKey: .freeBytes)
+        try container.encode(encrypted, forKey: .encrypted)
         try container.encode(generations, forKey: .generations)
     }
 }

@@ -83,7 +83,8 @@ package struct EventType: OpenNames, Hashable, Sendable {
     /// The names that this version gives.
     package enum Known: String, CaseIterable {
         case submitted, state, snapshot, edit, epoch, checkpoint, evaluation, gate, version, head,
-            expired, purged, published, warning, queue, started, progress, log, lagged
+            expired, purged, published, deadline, placed, warning, queue, started, progress, log,
+            lagged
     }
 
     package var rawValue: String
@@ -109,12 +110,16 @@ package struct EventType: OpenNames, Hashable, Sendable {
     package static let version = EventType(.version)
     /// A head moved: `from`, `to`, `who`, `why`.
     package static let head = EventType(.head)
-    /// A candidate was given up because its time was over: `version`, `digest`.
+    /// A version was given up because its time was over: `version`, `digest`, `class`.
     package static let expired = EventType(.expired)
     /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
     package static let purged = EventType(.purged)
     /// A publish target shows another version, or, with `version` null, none: `target`, `version`, `digest`, `from`.
     package static let published = EventType(.published)
+    /// A job has not ended and its deadline comes near, or, with `missed` true, is over: `deadline`, `state`.
+    package static let deadline = EventType(.deadline)
+    /// A cluster gave a job a place, or has another reason for not doing it yet: a ``JobPlacement``.
+    package static let placed = EventType(.placed)
     /// Something worth knowing.
     package static let warning = EventType(.warning)
     /// The queue was paused or resumed: `paused`.

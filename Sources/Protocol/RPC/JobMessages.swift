@@ -52,18 +52,21 @@ package struct JobEstimate: Codable, Hashable, Sendable {
     package var steps: Int?
     /// What is done again and how far back that goes, in sentences (`exact`).
     package var replay: [String]?
+    /// Peak of what is used of a card's memory, bytes (`device` `cuda`).
+    package var card: Int64?
     /// An estimate.
     package init(
-        memory: Int64, disk: Int64, seconds: Double?, steps: Int?, replay: [String]? = nil
+        memory: Int64, disk: Int64, seconds: Double?, steps: Int?, replay: [String]? = nil, card: Int64? = nil
     ) {
         self.memory = memory
         self.disk = disk
         self.seconds = seconds
         self.steps = steps
         self.replay = replay
+        self.card = card
     }
 
-    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps, replay }
+    enum CodingKeys: String, CodingKey { case memory, disk, seconds, steps, replay, card }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -72,6 +75,7 @@ package struct JobEstimate: Codable, Hashable, Sendable {
         try container.encode(seconds.finite, forKey: .seconds)
         try container.encode(steps, forKey: .steps)
         try container.encodeIfPresent(replay, forKey: .replay)
+        try container.encodeIfPresent(card, forKey: .card)
     }
 }
 
@@ -178,6 +182,23 @@ package struct JobLogResult: Codable, Hashable, Sendable {
     }
 }
 
+/// A group of jobs, of which so many run at a time.
+package struct QueueGroup: Codable, Hashable, Sendable {
+    package var name: String
+    /// Jobs of it that run at a time at most; absent where the configuration names no limit any more.
+    package var parallel: Int?
+    package var running: Int
+    /// Jobs that wait: held, blocked or queued.
+    package var waiting: Int
+    /// A group.
+    package init(name: String, parallel: Int?, running: Int, waiting: Int) {
+        self.name = name
+        self.parallel = parallel
+        self.running = running
+        self.waiting = waiting
+    }
+}
+
 /// The queue as a whole.
 package struct QueueStatus: Codable, Hashable, Sendable {
     /// Whether no queued job is started.
@@ -186,8 +207,11 @@ package struct QueueStatus: Codable, Hashable, Sendable {
     package var jobs: [String: Int]
     /// The running ones.
     package var running: [JobID]
+    /// The groups that have a limit, or jobs, by name.
+    package var groups: [QueueGroup]?
     /// A status.
-    package init(paused: Bool, jobs: [String: Int], running: [JobID]) {
+    package init(paused: Bool, jobs: [String: Int], running: [JobID], groups: [QueueGroup]? = nil) {
+        self.groups = groups
         self.paused = paused
         self.jobs = jobs
         self.running = running

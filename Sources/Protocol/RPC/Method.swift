@@ -8,6 +8,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case systemPing = "system.ping"
     /// ``NoParams`` → ``SystemInfo``
     case systemInfo = "system.info"
+    /// ``NoParams`` → ``CardReport``
+    case systemCard = "system.card"
     /// ``SystemSchemaParams`` → the JSON Schema of the protocol
     case systemSchema = "system.schema"
     /// ``SubscribeParams`` → ``SubscribeResult``, then notifications `event`
@@ -108,7 +110,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     /// The least role that may call it.
     package var role: Role {
         switch self {
-        case .sessionHello, .systemPing, .systemInfo, .systemSchema, .eventsSubscribe, .datasetList,
+        case .sessionHello, .systemPing, .systemInfo, .systemCard, .systemSchema, .eventsSubscribe,
+            .datasetList,
             .datasetShow,
             .jobList, .jobShow, .jobLog, .jobEvidence, .modelList, .modelShow, .modelHistory, .modelFiles,
             .storeStatus, .storeBackups,

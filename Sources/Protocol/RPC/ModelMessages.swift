@@ -66,13 +66,20 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var hold: VersionHold?
     /// Its names, in order.
     package var tags: [String]
+    /// Why it is kept only for a time; `null` for versions that stay.
+    package var retention: VersionClass?
+    /// From when on it is given up, as things stand; `null` where that is not told by the clock alone.
+    package var expires: Timestamp?
     /// A summary.
     package init(
         version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
         head: Bool,
         candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?,
-        hold: VersionHold? = nil, tags: [String] = [], purged: Timestamp? = nil
+        hold: VersionHold? = nil, tags: [String] = [], purged: Timestamp? = nil,
+        retention: VersionClass? = nil, expires: Timestamp? = nil
     ) {
+        self.retention = retention
+        self.expires = expires
         self.purged = purged
         self.hold = hold
         self.tags = tags
@@ -91,7 +98,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case version, parent, job, kind, created, head, candidate, gone, purged, digest, bytes, note, hold,
-            tags
+            tags, expires
+        case retention = "class"
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -110,6 +118,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         try container.encode(note, forKey: .note)
         try container.encode(hold, forKey: .hold)
         try container.encode(tags, forKey: .tags)
+        try container.encode(retention, forKey: .retention)
+        try container.encode(expires, forKey: .expires)
     }
 }
 

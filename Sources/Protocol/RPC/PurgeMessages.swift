@@ -103,16 +103,49 @@ package struct PurgeObstacle: Codable, Hashable, Sendable {
     }
 }
 
+/// What a purge did to the key ring of an encrypted store.
+package struct PurgedKeys: Codable, Hashable, Sendable {
+    /// Keys that are in no key ring any more since the purge began: of all that a job or an upload wrote, and of single
+    /// files.
+    package var destroyed: Int
+    /// How many had been destroyed in this store before it began.
+    package var earlier: Int
+    /// Keys of single files that were written with a destroyed one and that something else needs.
+    package var kept: Int
+    /// The number of the key ring without them.
+    package var ring: Int
+    /// The id of the master key that it is sealed with.
+    package var masterKey: String
+    /// Keys.
+    package init(destroyed: Int, earlier: Int, kept: Int, ring: Int, masterKey: String) {
+        self.destroyed = destroyed
+        self.earlier = earlier
+        self.kept = kept
+        self.ring = ring
+        self.masterKey = masterKey
+    }
+    enum CodingKeys: String, CodingKey {
+        case destroyed, earlier, kept, ring
+        case masterKey = "master_key"
+    }
+}
+
 /// What a purge destroyed, or would destroy.
 package struct PurgeResult: Codable, Hashable, Sendable {
     /// What was promised of the bytes. Without encryption files are unlinked and pages of the database overwritten;
     /// what the file system and the disk keep is beyond that.
     package static let logicalDeletion = "logical deletion"
+    /// What was promised of the bytes of an encrypted store: without the keys, which are destroyed, no copy of the files
+    /// that is left anywhere can be read.
+    package static let cryptographicErasure = "cryptographic erasure"
 
     /// The purge's number; `null` for a dry run.
     package var purge: Int?
     package var dryRun: Bool
     package var job: JobID?
+    /// The job's forget set, one of ``datasets`` while it is kept; `null` where no job was named. Absent in what was
+    /// written down by earlier versions.
+    package var forget: Digest?
     package var versions: [PurgedVersion]
     package var datasets: [PurgedDataset]
     /// The jobs whose texts went: notes, labels, prompts, logs, messages, samples.
@@ -129,6 +162,12 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     /// What is in the way; a purge with obstacles is refused as a whole.
     package var obstacles: [PurgeObstacle]
     package var erasure: String
+    /// The keys that were destroyed; `null` for a dry run, and where nothing is encrypted.
+    package var keys: PurgedKeys?
+    /// What was destroyed, in words; empty for a dry run, and in what was written down before there was encryption.
+    package var destroyed: [String]?
+    /// What was not destroyed, in words.
+    package var remaining: [String]?
     /// Objects that were removed, other garbage among them; `null` for a dry run.
     package var objects: Int?
     /// Bytes of their files.
@@ -159,10 +198,8 @@ package struct PurgeResult: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case purge, job, versions, datasets, jobs, checkpoints, exports, backups, publications, obstacles,
-            erasure,
-            objects, bytes,
-            pending, finished
+        case purge, job, forget, versions, datasets, jobs, checkpoints, exports, backups, publications,
+            obstacles, erasure, keys, destroyed, remaining, objects, bytes, pending, finished
         case dryRun = "dry_run"
     }
 
@@ -171,6 +208,7 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         try container.encode(purge, forKey: .purge)
         try container.encode(dryRun, forKey: .dryRun)
         try container.encode(job, forKey: .job)
+        try container.encode(forget, forKey: .forget)
         try container.encode(versions, forKey: .versions)
         try container.encode(datasets, forKey: .datasets)
         try container.encode(jobs, forKey: .jobs)
@@ -180,6 +218,9 @@ package struct PurgeResult: Codable, Hashable, Sendable {
         try container.encode(publications ?? [], forKey: .publications)
         try container.encode(obstacles, forKey: .obstacles)
         try container.encode(erasure, forKey: .erasure)
+        try container.encode(keys, forKey: .keys)
+        try container.encode(destroyed ?? [], forKey: .destroyed)
+        try container.encode(remaining ?? [], forKey: .remaining)
         try container.encode(objects, forKey: .objects)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(pending, forKey: .pending)

@@ -23,11 +23,16 @@ package struct StoreStatus: Codable, Hashable, Sendable {
     package var deltaObjects: Int
     /// How many bytes more their files would have if they were stored in full.
     package var deltaSavedBytes: Int64
+    /// When its objects were read last, and what was found.
+    package var verification: StoreVerification
+    /// How the objects are encrypted; `null` if they are not.
+    package var encryption: StoreEncryption?
     /// A status.
     package init(
         rawBytes: Int64, storedBytes: Int64, objects: Int, versions: Int, models: Int, datasets: Int,
         garbageObjects: Int, garbageBytes: Int64, freeBytes: Int64, trainingBytes: Int64,
-        deltaObjects: Int, deltaSavedBytes: Int64
+        deltaObjects: Int, deltaSavedBytes: Int64, verification: StoreVerification = StoreVerification(),
+        encryption: StoreEncryption? = nil
     ) {
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
@@ -41,18 +46,69 @@ package struct StoreStatus: Codable, Hashable, Sendable {
         self.trainingBytes = trainingBytes
         self.deltaObjects = deltaObjects
         self.deltaSavedBytes = deltaSavedBytes
+        self.verification = verification
+        self.encryption = encryption
     }
 
     enum CodingKeys: String, CodingKey {
         case rawBytes = "raw_bytes"
         case storedBytes = "stored_bytes"
-        case objects, versions, models, datasets
+        case objects, versions, models, datasets, verification
         case garbageObjects = "garbage_objects"
         case garbageBytes = "garbage_bytes"
         case freeBytes = "free_bytes"
         case trainingBytes = "training_bytes"
         case deltaObjects = "delta_objects"
         case deltaSavedBytes = "delta_saved_bytes"
+        case encryption
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(rawBytes, forKey: .rawBytes)
+        try container.encode(storedBytes, forKey: .storedBytes)
+        try container.encode(objects, forKey: .objects)
+        try container.encode(versions, forKey: .versions)
+        try container.encode(models, forKey: .models)
+        try container.encode(datasets, forKey: .datasets)
+        try container.encode(verification, forKey: .verification)
+        try container.encode(garbageObjects, forKey: .garbageObjects)
+        try container.encode(garbageBytes, forKey: .garbageBytes)
+        try container.encode(freeBytes, forKey: .freeBytes)
+        try container.encode(trainingBytes, forKey: .trainingBytes)
+        try container.encode(deltaObjects, forKey: .deltaObjects)
+        try container.encode(deltaSavedBytes, forKey: .deltaSavedBytes)
+        try container.encode(encryption, forKey: .encryption)
+    }
+}
+
+/// How an encrypted store is encrypted.
+package struct StoreEncryption: Codable, Hashable, Sendable {
+    /// Always `AES-256-GCM`.
+    package var cipher: String
+    /// Tells the master key from others and nothing of it: 16 digits.
+    package var masterKey: String
+    /// How often the key ring has been written.
+    package var ring: Int
+    /// Keys of the ring of all that one job or upload wrote.
+    package var versionKeys: Int
+    /// Keys of the ring of single files, which a purge has left.
+    package var fileKeys: Int
+
+    /// A description.
+    package init(masterKey: String, ring: Int, versionKeys: Int, fileKeys: Int) {
+        cipher = "AES-256-GCM"
+        self.masterKey = masterKey
+        self.ring = ring
+        self.versionKeys = versionKeys
+        self.fileKeys = fileKeys
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cipher, ring
+        case masterKey = "master_key"
+        case versionKeys = "version_keys"
+        case fileKeys = "file_keys"
     }
 }
 
@@ -71,15 +127,22 @@ package struct StoreGCResult: Codable, Hashable, Sendable {
     package var dryRun: Bool
     /// The candidates that were given up first because their time was over.
     package var expired: [VersionReference]
+    /// The versions from before an accepted edit that were given up first because their time was over.
+    package var expiredPreEdit: [VersionReference]
     /// A result.
-    package init(objects: Int, bytes: Int64, dryRun: Bool, expired: [VersionReference] = []) {
+    package init(
+        objects: Int, bytes: Int64, dryRun: Bool, expired: [VersionReference] = [],
+        expiredPreEdit: [VersionReference] = []
+    ) {
         self.expired = expired
+        self.expiredPreEdit = expiredPreEdit
         self.objects = objects
         self.bytes = bytes
         self.dryRun = dryRun
     }
     enum CodingKeys: String, CodingKey {
         case objects, bytes, expired
+        case expiredPreEdit = "expired_pre_edit"
         case dryRun = "dry_run"
     }
 }

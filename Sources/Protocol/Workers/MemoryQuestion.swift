@@ -46,23 +46,28 @@ package struct MemoryAnswer: Codable, Hashable, Sendable {
     package var memory: Int64
     /// Single changes that make it less, the smallest first, and last all of them together.
     package var ways: [Way]
+    /// What the job takes of a card's memory, bytes; absent where it uses none.
+    package var card: Int64?
 
     /// An answer.
-    package init(memory: Int64, ways: [Way]) {
+    package init(memory: Int64, ways: [Way], card: Int64? = nil) {
         self.memory = memory
         self.ways = ways
+        self.card = card
     }
 
     /// What to do where `limit` bytes are all that there is.
-    package func hint(limit: Int64) -> String {
+    ///
+    /// - Parameter place: What has them.
+    package func hint(limit: Int64, of place: String = "machine") -> String {
         func text(_ way: Way) -> String { "\(way.options) (\(way.memory >> 20) MiB)" }
         let fitting = ways.filter { $0.memory <= limit }
         if !fitting.isEmpty {
             return "it would fit with " + fitting.map(text).joined(separator: ", or with ")
         }
         guard let least = ways.min(by: { $0.memory < $1.memory }) else {
-            return "run it on a larger machine"
+            return "run it on a larger \(place)"
         }
-        return "run it on a larger machine: even with \(text(least)) it does not fit"
+        return "run it on a larger \(place): even with \(text(least)) it does not fit"
     }
 }

@@ -40,6 +40,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var earlier: [EarlierCheck]?
     /// Every live manifest (`verify`, `restore`), or those of the versions that stay in full (`optimize`).
     package var manifests: [Digest]?
+    /// The object after which to begin (`verify`).
+    package var after: Digest?
     /// Which versions may be told by which, those made last first (`optimize`).
     package var pairs: [ManifestPair]?
     /// Every dataset (`restore`).
@@ -51,6 +53,10 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     package var descriptors: Int
     /// Where a training job keeps its training checkpoint.
     package var checkpoint: String?
+    /// The keys of an encrypted store; in a pipe or a socket only, never in a file, an argument or the environment.
+    package var keys: WorkerKeys?
+    /// The keys of an encrypted backup (`backup`, `restore`).
+    package var backupKeys: WorkerKeys?
 
     /// An order.
     package init(job: JobID, spec: JobSpec, store: String, lifeLock: String, threads: Int) {
@@ -65,7 +71,8 @@ package struct WorkerOrder: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case job, spec, store, threads, base, reference, finetuned, other, lineage, manifests, files,
             descriptors
-        case checkpoint, earlier, datasets, backup, pairs
+        case checkpoint, earlier, datasets, backup, pairs, after, keys
+        case backupKeys = "backup_keys"
         case lifeLock = "life_lock"
     }
 }

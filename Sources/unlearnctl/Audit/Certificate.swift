@@ -13,7 +13,9 @@ struct AuditCertificate: ClientCommand {
             audit log, no texts, and of the forget set a salted commitment. The salt goes to standard error: whoever has it \
             and the very bytes of the set can check that the certificate is about them. verify-certificate needs no daemon.
             """)
-    @Argument(help: "The unlearning job.", transform: Arguments.job) var job: JobID
+    @Argument(
+        help: "The unlearning job.", completion: LiveCompletion.jobs([.succeeded]), transform: Arguments.job)
+    var job: JobID
     @Option(
         name: [.short, .long],
         help: ArgumentHelp("Where to write it (default: standard output).", valueName: "file"))

@@ -14,10 +14,14 @@ struct Purge: ClientCommand {
             that read them. What was exported is listed, and is yours to chase. Versions that an accepted job made to \
             forget the rows stay. Refused while a head, a held version or an unfinished job is among it. For administrators.
 
-            The store is not encrypted, so this is a logical deletion: files are unlinked, pages of the database \
-            overwritten; the disk may keep the old blocks until it reuses them.
+            Of an encrypted store this is a cryptographic erasure: the keys of all that goes are destroyed, so that no copy \
+            of its files that a disk or a snapshot keeps can be read. Otherwise it is a logical deletion: files are \
+            unlinked, pages of the database overwritten; the disk may keep the old blocks until it reuses them. What was \
+            and what was not destroyed is told, and stands in the certificate.
             """)
-    @Option(help: ArgumentHelp("The unlearning job.", valueName: "job"), transform: Arguments.job)
+    @Option(
+        help: ArgumentHelp("The unlearning job.", valueName: "job"),
+        completion: LiveCompletion.jobs([.succeeded]), transform: Arguments.job)
     var job: JobID
     @Flag(name: .customLong("dry-run"), help: "Only tell what would go, and what is in the way.") var dryRun =
         false
@@ -40,9 +44,11 @@ struct ModelPurge: ClientCommand {
         commandName: "purge", abstract: "Destroy one version for good; for administrators.",
         discussion: """
             Its number stays taken, its bytes can never be imported again. Refused for a head, a held version, and one that a \
-            job needs. This is a logical deletion; see purge --help.
+            job needs. What that destroys on the disk: see purge --help.
             """)
-    @Argument(help: "The version, MODEL@vN.", transform: Arguments.version) var version: VersionReference
+    @Argument(
+        help: "The version, MODEL@vN.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var version: VersionReference
     @Option(help: ArgumentHelp("Why; kept with the purge, not in the audit log.", valueName: "text"))
     var reason: String?
     @OptionGroup(title: "Global") var options: GlobalOptions
@@ -65,7 +71,7 @@ struct DatasetPurge: ClientCommand {
         commandName: "purge", abstract: "Destroy one dataset and the texts of its jobs; for administrators.",
         discussion: """
             The same bytes can never be uploaded again. Later jobs cannot measure it any more. Versions stay; purge --job \
-            takes everything that knows. This is a logical deletion; see purge --help.
+            takes everything that knows. What that destroys on the disk: see purge --help.
             """)
     @Argument(help: "The dataset's id, or at least 8 digits of its beginning.") var dataset: String
     @Option(help: ArgumentHelp("Why; kept with the purge, not in the audit log.", valueName: "text"))

@@ -19,10 +19,7 @@ enum PurgeText {
             table.add(["\(version.version)", version.digest.short, words(version.cause)])
         }
         for set in result.datasets {
-            table.add([
-                "dataset", set.dataset.short,
-                set.rows > 0 ? "has \(Text.count(set.rows, "row")) of it" : "the forget set",
-            ])
+            table.add(["dataset", set.dataset.short, words(set, result)])
         }
         if !result.jobs.isEmpty {
             let jobs = result.jobs.map(String.init).joined(separator: ", ")
@@ -56,11 +53,19 @@ enum PurgeText {
         } else {
             output.data("this would be a \(result.erasure)")
         }
+        for words in result.destroyed ?? [] { output.data("destroyed: \(Text.safe(words))") }
+        for words in result.remaining ?? [] { output.data("not destroyed: \(Text.safe(words))") }
         if let pending = result.pending, pending > 0 {
             output.data(
                 "\(Text.count(pending, "object")) may be in use by running jobs and will be looked at when they have ended"
             )
         }
+    }
+
+    private static func words(_ set: PurgedDataset, _ result: PurgeResult) -> String {
+        if result.job == nil { return "named" }
+        let isForgetSet = result.forget.map { $0 == set.dataset } ?? (set.rows == 0)
+        return isForgetSet ? "the forget set" : "has \(Text.count(set.rows, "row")) of it"
     }
 
     private static func words(_ cause: PurgedVersion.Cause) -> String {

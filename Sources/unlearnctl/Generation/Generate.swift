@@ -16,7 +16,9 @@ struct Generate: ClientCommand {
             With --json: {"ids","text",…} for one prompt of one version, a list of them for several prompts or samples, \
             and a list with one entry for each version where there are several.
             """)
-    @Argument(help: "The versions, MODEL[@vN].", transform: Arguments.version) var models: [VersionReference]
+    @Argument(
+        help: "The versions, MODEL[@vN].", completion: LiveCompletion.versions, transform: Arguments.version)
+    var models: [VersionReference]
 
     @Option(
         parsing: .unconditionalSingleValue,

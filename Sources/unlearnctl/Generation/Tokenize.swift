@@ -8,7 +8,9 @@ import Protocol
 struct Tokenize: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize", abstract: "Show the token ids of a text, as a JSON list.")
-    @Argument(help: "The version whose tokenizer is used, MODEL[@vN].", transform: Arguments.version)
+    @Argument(
+        help: "The version whose tokenizer is used, MODEL[@vN].", completion: LiveCompletion.versions,
+        transform: Arguments.version)
     var model: VersionReference
     @Option(parsing: .unconditional, help: ArgumentHelp("The text.", valueName: "text")) var text: String?
     @Option(

@@ -10,7 +10,8 @@ struct Cancel: ClientCommand {
         commandName: "cancel", abstract: "Stop jobs; their models stay as they were.",
         discussion: "A job that is being committed is no longer stopped.")
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(help: "The jobs' numbers.", completion: LiveCompletion.openJobs, transform: Arguments.job)
+    var jobs: [JobID]
 
     @Flag(help: "Kill the worker at once instead of asking it first.")
     var force = false

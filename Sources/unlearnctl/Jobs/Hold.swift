@@ -9,6 +9,8 @@ struct Hold: JobAction {
         commandName: "hold", abstract: "Keep queued jobs from starting until they are released.")
     static let method = Method.jobHold
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(
+        help: "The jobs' numbers.", completion: LiveCompletion.jobs([.blocked, .queued]),
+        transform: Arguments.job) var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 }

@@ -7,8 +7,8 @@ import Protocol
 /// All of a job for people.
 enum JobDetail {
     /// What was asked, then what came of it.
-    /// - Parameter base: The version that it started from as it is now, where that is known.
-    static func text(_ job: Job, base: VersionSummary?, _ output: Output) -> String {
+    /// - Parameter versions: The model's versions as they are now, where that is known.
+    static func text(_ job: Job, versions: [VersionSummary], _ output: Output) -> String {
         var text = JobText.headline(job, output) + "\n\n" + asked(job)
         if let progress = job.progress, !job.state.isTerminal {
             text += "\n" + ProgressText.line(progress) + "\n"
@@ -27,7 +27,7 @@ enum JobDetail {
                 "\n\(output.styled("failed", .red)) (\(Text.safe(error.kind.rawValue))): \(Text.safe(error.message))\n"
             if let hint = error.hint { text += "  \(Text.safe(hint))\n" }
         }
-        if job.state.isTerminal { text += "\n" + JobConsequence.text(job, base: base) + "\n" }
+        if job.state.isTerminal { text += "\n" + JobConsequence.text(job, versions: versions) + "\n" }
         return text
     }
 
@@ -83,8 +83,19 @@ enum JobDetail {
         if let at = job.at, !job.state.isTerminal {
             lines.append(("not before", "\(at) (\(Text.relative(at)))"))
         }
+        if let deadline = job.deadline {
+            lines.append(("deadline", "\(deadline) (\(Text.relative(deadline)))"))
+        }
+        if let group = job.group { lines.append(("group", group)) }
+        if let retries = job.spec.retries, retries > 0 {
+            let next = job.retryAt.map { ", again \(Text.relative($0))" } ?? ""
+            lines.append(("retries", "\(job.retried ?? 0) of \(retries)\(next)"))
+        }
         if let started = job.started {
             lines.append(("started", "\(Text.relative(started)), attempt \(job.attempt)"))
+        }
+        if let placement = job.placement {
+            lines.append((placement.launcher.rawValue, words(placement, job.state)))
         }
         if let checkpoint = job.checkpoint {
             lines.append(
@@ -97,6 +108,11 @@ enum JobDetail {
         if let finished = job.finished { lines.append(("ended", Text.relative(finished))) }
         if let digest = job.digest { lines.append(("digest", digest.hex)) }
         return Self.lines(lines)
+    }
+
+    private static func words(_ placement: JobPlacement, _ state: JobState) -> String {
+        "job \(placement.id)" + (state.isActive ? " \(placement.state)" : "")
+            + (placement.nodes.map { " on \($0)" } ?? "") + (placement.reason.map { ", \($0)" } ?? "")
     }
 
     private static func lines(_ lines: [(String, String)]) -> String {

@@ -9,7 +9,8 @@ struct Logs: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Show what a job's worker said.")
 
-    @Argument(help: "The job's number.", transform: Arguments.job) var job: JobID
+    @Argument(help: "The job's number.", completion: LiveCompletion.jobs(), transform: Arguments.job) var job:
+        JobID
 
     @Flag(name: [.short, .long], help: "Go on until the job ends.")
     var follow = false

@@ -11,6 +11,8 @@ struct Pause: JobAction {
             "Stop training jobs after their step; they keep a checkpoint and give memory and cores back.")
     static let method = Method.jobPause
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(
+        help: "The jobs' numbers.", completion: LiveCompletion.jobs([.running]), transform: Arguments.job)
+    var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 }

@@ -16,7 +16,9 @@ struct Ps: ClientCommand {
         transform: Arguments.states)
     var state: [JobState]?
 
-    @Option(help: ArgumentHelp("Only jobs of this model.", valueName: "model"), transform: Arguments.model)
+    @Option(
+        help: ArgumentHelp("Only jobs of this model.", valueName: "model"), completion: LiveCompletion.models,
+        transform: Arguments.model)
     var model: ModelName?
 
     @Option(help: ArgumentHelp("The newest so many (default 100).", valueName: "number"))

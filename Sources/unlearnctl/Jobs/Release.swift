@@ -8,6 +8,7 @@ struct Release: JobAction {
     static let configuration = CommandConfiguration(commandName: "release", abstract: "Let held jobs start.")
     static let method = Method.jobRelease
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(help: "The jobs' numbers.", completion: LiveCompletion.jobs([.held]), transform: Arguments.job)
+    var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 }

@@ -16,7 +16,8 @@ struct Report: ClientCommand {
             the texts read “[purged]”.
             """)
 
-    @Argument(help: "The job's number.", transform: Arguments.job) var job: JobID
+    @Argument(help: "The job's number.", completion: LiveCompletion.jobs(), transform: Arguments.job) var job:
+        JobID
 
     @Option(
         help: ArgumentHelp(

@@ -10,6 +10,8 @@ struct Resume: JobAction {
         abstract: "Let paused jobs go on from where they were stopped.")
     static let method = Method.jobResume
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(
+        help: "The jobs' numbers.", completion: LiveCompletion.jobs([.paused, .running]),
+        transform: Arguments.job) var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 }

@@ -9,6 +9,8 @@ struct Retry: JobAction {
         commandName: "retry", abstract: "Queue jobs again that failed, were cancelled or lost.")
     static let method = Method.jobRetry
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(
+        help: "The jobs' numbers.", completion: LiveCompletion.jobs([.failed, .cancelled, .lost]),
+        transform: Arguments.job) var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 }

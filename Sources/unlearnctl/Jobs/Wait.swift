@@ -13,7 +13,8 @@ struct Wait: ClientCommand {
             stops the waiting, never the jobs. If the daemon restarts, the waiting goes on.
             """)
 
-    @Argument(help: "The jobs' numbers.", transform: Arguments.job) var jobs: [JobID]
+    @Argument(help: "The jobs' numbers.", completion: LiveCompletion.openJobs, transform: Arguments.job)
+    var jobs: [JobID]
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) { try session.awaitAndShow(jobs) }

@@ -7,7 +7,8 @@ import Protocol
 /// `watch`.
 struct Watch: ClientCommand {
     static let configuration = CommandConfiguration(
-        commandName: "watch", abstract: "Show the list of jobs, anew at each change.",
+        commandName: "watch",
+        abstract: "Show the queue, what runs with its losses, and the newest jobs, anew at each change.",
         discussion: "On a terminal until Ctrl-C; elsewhere once. With --json one list a line.")
 
     @OptionGroup(title: "Global") var options: GlobalOptions
@@ -30,7 +31,20 @@ struct Watch: ClientCommand {
     private func show(_ session: Session) throws(ClientError) {
         let raw = try session.call(.jobList, JobListParams(limit: 30))
         if session.output.isJSON { return session.output.json(raw) }
+        let jobs = try Connection.decode([Job].self, raw)
+        let queue = try session.call(.queueStatus, as: QueueStatus.self)
         session.output.clearScreen()
-        session.output.table(JobTable.table(try Connection.decode([Job].self, raw)))
+        session.output.queue(queue)
+        // Jobs of before the newest may run too.
+        for id in queue.running {
+            var job = jobs.first { $0.id == id }
+            if job == nil { job = try session.call(.jobShow, JobParams(job: id), as: Job.self) }
+            guard let job, let progress = job.progress else { continue }
+            let line =
+                "job \(id) \(job.kind.rawValue) \(job.model?.text ?? ""): \(ProgressText.line(progress))"
+            session.output.data(String(line.prefix(session.output.tableWidth ?? .max)))
+        }
+        session.output.data("")
+        session.output.table(JobTable.table(jobs))
     }
 }

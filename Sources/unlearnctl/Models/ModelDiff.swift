@@ -9,9 +9,11 @@ struct ModelDiff: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Compare two versions tensor by tensor.",
         discussion: "l2 is the Euclidean norm of B − A in 64-bit arithmetic; relative to the norm of A.")
-    @Argument(help: "The first version, MODEL[@vN].", transform: Arguments.version) var first:
-        VersionReference
-    @Argument(help: "The second version.", transform: Arguments.version) var second: VersionReference
+    @Argument(
+        help: "The first version, MODEL[@vN].", completion: LiveCompletion.versions,
+        transform: Arguments.version) var first: VersionReference
+    @Argument(help: "The second version.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var second: VersionReference
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {

@@ -14,7 +14,9 @@ struct ModelExport: ClientCommand {
             “unlearnctl wait JOB” says so. With --adapter it is the LoRA adapter that was merged into the version (see \
             --lora-rank), as PEFT loads it: adapter_config.json and adapter_model.safetensors.
             """)
-    @Argument(help: "The version, MODEL[@vN]; the head without @vN.", transform: Arguments.version)
+    @Argument(
+        help: "The version, MODEL[@vN]; the head without @vN.", completion: LiveCompletion.versions,
+        transform: Arguments.version)
     var version: VersionReference
     @Argument(help: "The directory: one that does not exist yet, or an empty one.", completion: .directory)
     var directory: String
@@ -31,7 +33,8 @@ struct ModelExport: ClientCommand {
     func run(in session: Session) throws(ClientError) {
         let output = session.output
         let interrupts = Interrupts()
-        let target = try ExportTarget(directory, inPlace: detach)
+        let info = try session.call(.systemInfo, as: SystemInfo.self)
+        let target = try ExportTarget(directory, inPlace: detach, outside: info.stateDirectory)
         let content = try session.call(.modelFiles, VersionParams(version: version), as: VersionFiles.self)
         let names =
             adapter ? ["adapter_config.json", "adapter_model.safetensors"] : content.files.map(\.path)

@@ -24,7 +24,9 @@ struct ModelFilterCommand: ClientCommand {
             It holds no text, but whoever has it can test guesses: give it to those who serve the model only.
             """)
 
-    @Argument(help: "The version, MODEL[@vN]; the head without @vN.", transform: Arguments.version)
+    @Argument(
+        help: "The version, MODEL[@vN]; the head without @vN.", completion: LiveCompletion.versions,
+        transform: Arguments.version)
     var version: VersionReference
     @Option(
         name: .customLong("n"), help: ArgumentHelp("Words of a run, 2 to 32 (default 5).", valueName: "words")

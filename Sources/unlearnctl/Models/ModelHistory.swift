@@ -8,7 +8,8 @@ import Protocol
 struct ModelHistory: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "history", abstract: "List a model's versions, oldest first.")
-    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @Argument(help: "The model.", completion: LiveCompletion.models, transform: Arguments.model) var model:
+        ModelName
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {

@@ -10,7 +10,9 @@ struct ModelHold: ClientCommand {
         commandName: "hold", abstract: "Keep a version from being given up, for a reason.",
         discussion:
             "A version has one hold; another one takes its place. An administrator ends it with unhold.")
-    @Argument(help: "The version, MODEL@vN.", transform: Arguments.version) var version: VersionReference
+    @Argument(
+        help: "The version, MODEL@vN.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var version: VersionReference
     @Option(help: ArgumentHelp("Why.", valueName: "text")) var reason: String
     @Option(
         help: ArgumentHelp("When it ends by itself: RFC 3339, or +3d.", valueName: "time"),
@@ -31,7 +33,9 @@ struct ModelHold: ClientCommand {
 struct ModelUnhold: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "unhold", abstract: "End the hold of a version; for administrators.")
-    @Argument(help: "The version, MODEL@vN.", transform: Arguments.version) var version: VersionReference
+    @Argument(
+        help: "The version, MODEL@vN.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var version: VersionReference
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {

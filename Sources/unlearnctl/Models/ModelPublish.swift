@@ -17,7 +17,8 @@ struct ModelPublish: ClientCommand {
             switch, unless a rollback withdrew it or it still knows what the head was made to forget. “model show” says \
             how the target stands. With --off the target no longer follows the model, and its link and copies are removed.
             """)
-    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @Argument(help: "The model.", completion: LiveCompletion.models, transform: Arguments.model) var model:
+        ModelName
     @Argument(help: "The publish target.") var target: String
     @Flag(help: "End it.") var off = false
     @Flag(help: "Do not wait for the job.") var detach = false

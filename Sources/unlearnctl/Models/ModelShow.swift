@@ -8,7 +8,8 @@ import Protocol
 struct ModelShow: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a model: its versions, the moves of its head, the head's files.")
-    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @Argument(help: "The model.", completion: LiveCompletion.models, transform: Arguments.model) var model:
+        ModelName
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {

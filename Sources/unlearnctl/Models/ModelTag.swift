@@ -9,7 +9,9 @@ struct ModelTag: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "tag", abstract: "Give a version a name of its own; tagged versions do not expire.",
         discussion: "A tag names one version of a model: set again, it moves.")
-    @Argument(help: "The version, MODEL@vN.", transform: Arguments.version) var version: VersionReference
+    @Argument(
+        help: "The version, MODEL@vN.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var version: VersionReference
     @Argument(help: "The tag.") var tag: String
     @Flag(help: "Take the tag away.") var remove = false
     @OptionGroup(title: "Global") var options: GlobalOptions

@@ -10,7 +10,9 @@ struct Promote: ClientCommand {
         commandName: "promote",
         abstract: "Make a kept version the head, such as a candidate that the gate refused.")
 
-    @Argument(help: "The version, MODEL@vN.", transform: Arguments.version) var version: VersionReference
+    @Argument(
+        help: "The version, MODEL@vN.", completion: LiveCompletion.versions, transform: Arguments.version)
+    var version: VersionReference
     @Option(help: ArgumentHelp("Why, for the audit log.", valueName: "text")) var reason: String
     @OptionGroup(title: "Global") var options: GlobalOptions
 

@@ -10,7 +10,8 @@ struct Rollback: ClientCommand {
         commandName: "rollback",
         abstract: "Make an earlier version a model's head again; copies nothing, loses nothing.")
 
-    @Argument(help: "The model.", transform: Arguments.model) var model: ModelName
+    @Argument(help: "The model.", completion: LiveCompletion.models, transform: Arguments.model) var model:
+        ModelName
     @Option(help: ArgumentHelp("The version to go back to.", valueName: "vN"), transform: Arguments.number)
     var to: VersionNumber
     @Option(

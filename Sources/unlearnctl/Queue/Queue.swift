@@ -7,8 +7,8 @@ import Protocol
 /// `queue …`.
 struct Queue: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "queue", abstract: "See, pause and resume the queue.",
-        subcommands: [QueueShow.self, QueuePause.self, QueueResume.self])
+        commandName: "queue", abstract: "See, pause, drain and resume the queue.",
+        subcommands: [QueueShow.self, QueuePause.self, QueueDrain.self, QueueResume.self])
 }
 
 /// A command whose answer is the queue's status.
@@ -20,13 +20,24 @@ extension QueueCommand {
     func run(in session: Session) throws(ClientError) {
         let raw = try session.call(Self.method)
         if session.output.isJSON { return session.output.json(raw) }
-        let status = try Connection.decode(QueueStatus.self, raw)
+        session.output.queue(try Connection.decode(QueueStatus.self, raw))
+    }
+}
+
+extension Output {
+    /// The queue for people.
+    func queue(_ status: QueueStatus) {
         let counts = status.jobs.sorted { $0.key < $1.key }.map { "\($0.value) \(Text.safe($0.key))" }
-        session.output.data(
+        data(
             "the queue is \(status.paused ? "paused" : "open")"
                 + (counts.isEmpty ? ", and empty" : ": \(counts.joined(separator: ", "))"))
         if !status.running.isEmpty {
-            session.output.data("running: \(status.running.map(String.init).joined(separator: ", "))")
+            data("running: \(status.running.map(String.init).joined(separator: ", "))")
+        }
+        for group in status.groups ?? [] {
+            data(
+                "group \(Text.safe(group.name)): \(group.running) of \(group.parallel.map(String.init) ?? "any number") running, "
+                    + "\(group.waiting) waiting")
         }
     }
 }

@@ -37,43 +37,18 @@ struct StoreStatusCommand: ClientCommand {
             deltas    \(Text.count(status.deltaObjects, "object")), \(Text.bytes(status.deltaSavedBytes)) saved
             garbage   \(Text.count(status.garbageObjects, "object")), \(Text.bytes(status.garbageBytes))
             free      \(Text.bytes(status.freeBytes))
+            verified  \(VerificationText.state(status.verification))
+            encrypted \(Self.words(status.encryption))
 
             """)
     }
 }
 
-/// `store verify`.
-struct StoreVerify: ClientCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Read every object of every version and hold it against its hash.",
-        discussion: "Ends with status 74 if anything is missing or damaged.")
-    @Flag(help: "Check presence, sizes and headers only.") var quick = false
-    @OptionGroup(title: "Global") var options: GlobalOptions
-
-    func run(in session: Session) throws(ClientError) {
-        var parameters = JobParameters()
-        if quick { parameters.quick = true }
-        let job = try session.perform(JobSpec(kind: .verify, parameters: parameters)).job
-        let result = job.result ?? .null
-        let isValid = result["valid"]?.boolValue == true
-        let output = session.output
-        if output.isJSON {
-            output.json(result)
-        } else {
-            for list in ["corrupt", "missing"] {
-                for entry in result[list]?.arrayValue ?? [] {
-                    output.data("\(list): \(Text.safe(entry.stringValue ?? entry.serializedString()))")
-                }
-            }
-            let amount =
-                "\(result["objects"]?.integerValue ?? 0) objects, \(Text.bytes(result["bytes"]?.integerValue ?? 0))"
-            if isValid, !output.isQuiet { output.data("the store is whole: \(amount)") }
-        }
-        guard isValid else {
-            throw ClientError(
-                .storage, "the store is damaged",
-                hint: "bring them back from a backup: unlearnctl store restore TARGET")
-        }
+extension StoreStatusCommand {
+    private static func words(_ encryption: StoreEncryption?) -> String {
+        guard let encryption else { return "no" }
+        return
+            "\(Text.safe(encryption.cipher)), master key \(Text.safe(encryption.masterKey)), key ring \(encryption.ring) with \(Text.count(encryption.versionKeys, "key")) of writers and \(Text.count(encryption.fileKeys, "key")) of single files"
     }
 }
 
@@ -82,9 +57,9 @@ struct StoreCollect: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc", abstract: "Remove objects that no version uses.",
         discussion: """
-            Candidates whose time is over are given up first: those that are neither among the newest of their model \
-            (candidate_depth) nor young (candidate_days). Heads, versions that others were made from and versions that a job \
-            needs are never given up.
+            Versions whose time is over are given up first: candidates that are neither among the newest of their model \
+            (candidate_depth) nor young (candidate_days), and, where expire_pre_edit_days says so, versions that an accepted \
+            unlearning job has replaced. Heads and versions that are held, tagged or needed by a job are never given up.
             """)
     @Flag(name: .customLong("dry-run"), help: "Only tell what would be removed.") var dryRun = false
     @OptionGroup(title: "Global") var options: GlobalOptions
@@ -95,6 +70,9 @@ struct StoreCollect: ClientCommand {
         let result = try Connection.decode(StoreGCResult.self, raw)
         for version in result.expired {
             session.output.data("\(version): a candidate whose time is over")
+        }
+        for version in result.expiredPreEdit {
+            session.output.data("\(version): replaced by an accepted job, and its time is over")
         }
         let verb = result.dryRun ? "would be removed" : result.objects == 1 ? "was removed" : "were removed"
         session.output.data("\(Text.count(result.objects, "object")), \(Text.bytes(result.bytes)), \(verb)")

@@ -47,7 +47,7 @@ struct AttackOptions: ParsableArguments {
     @Option(
         name: .customLong("attack-prompts"),
         help: ArgumentHelp(
-            "prompt: a way to ask: plain, paraphrase, prefix, few_shot, affirmative or soft. May be repeated (default all that the rows allow).",
+            "prompt: a way to ask: plain, paraphrase, prefix, few_shot, affirmative, soft or suffix. May be repeated (default all that the rows allow but suffix, whose search takes longest).",
             valueName: "way"))
     var attackPrompts: [PromptVariant] = []
 
@@ -80,6 +80,23 @@ struct AttackOptions: ParsableArguments {
         help: ArgumentHelp("prompt: steps that it is learned in (default 100).", valueName: "number"))
     var softSteps: Int?
 
+    @Option(
+        name: .customLong("suffix-tokens"),
+        help: ArgumentHelp(
+            "prompt: tokens of the suffix that greedy coordinate gradient searches (default 16).",
+            valueName: "number"))
+    var suffixTokens: Int?
+
+    @Option(
+        name: .customLong("suffix-steps"),
+        help: ArgumentHelp("prompt: steps of its search (default 50).", valueName: "number"))
+    var suffixSteps: Int?
+
+    @Option(
+        name: .customLong("suffix-candidates"),
+        help: ArgumentHelp("prompt: suffixes that each step tries (default 32).", valueName: "number"))
+    var suffixCandidates: Int?
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let attackRows { parameters.attackRows = attackRows }
@@ -94,5 +111,8 @@ struct AttackOptions: ParsableArguments {
         if let leakThreshold { parameters.leakThreshold = leakThreshold }
         if let softTokens { parameters.softTokens = softTokens }
         if let softSteps { parameters.softSteps = softSteps }
+        if let suffixTokens { parameters.suffixTokens = suffixTokens }
+        if let suffixSteps { parameters.suffixSteps = suffixSteps }
+        if let suffixCandidates { parameters.suffixCandidates = suffixCandidates }
     }
 }

@@ -51,6 +51,8 @@ struct EvaluationOptions: ParsableArguments {
 
     @OptionGroup(title: "Evaluation") var layout: TemplateOptions
 
+    @OptionGroup(title: "Placement") var placement: PlacementOptions
+
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
         if let accuracy { parameters.accuracy = accuracy }
@@ -60,6 +62,7 @@ struct EvaluationOptions: ParsableArguments {
         if let maxNewTokens { parameters.maxNewTokens = maxNewTokens }
         if truncate { parameters.truncate = true }
         layout.apply(to: &parameters)
+        placement.apply(to: &parameters)
         if let precision { parameters.precision = precision }
         if profile { parameters.profile = true }
     }

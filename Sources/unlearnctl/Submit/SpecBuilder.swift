@@ -34,6 +34,9 @@ struct SpecBuilder {
         if let priority = common.priority { spec.priority = priority }
         if !common.after.isEmpty { spec.after = common.after }
         if let at = common.at { spec.at = at }
+        if let deadline = common.deadline { spec.deadline = deadline }
+        if let retries = common.retries { spec.retries = retries }
+        if let group = common.group { spec.group = group }
         if common.hold { spec.hold = true }
         if let key = common.key { spec.key = key }
         if let note = common.note { spec.note = note }

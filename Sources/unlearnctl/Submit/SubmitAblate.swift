@@ -11,11 +11,11 @@ struct SubmitAblate: SubmitCommand {
         discussion: """
             Localized knowledge ablation: every feed-forward neuron and attention head gets a score,
 
-              score = A(forget) − retain-weight · |A|(retain),   A = Σ a · ∂p/∂a per labelled token,
+              score = |A|(forget) − retain-weight · |A|(retain),   A = Σ a · ∂o/∂a per labelled token,
 
-            with a the unit's activation and p the probability of the labels; those of the highest score are switched \
-            off by their output weights alone: columns of the down projection and of the attention's output \
-            projection. Every other parameter keeps its bits. The result names the units, their scores and the share \
+            with a the unit's activation, o = ln p/(1 − p) the log-odds of the labels, and |A| summed over the rows \
+            without their signs; those of the highest score are switched off by their output weights alone: columns of \
+            the down projection and of the attention's output projection. Without a retain set the score is A(forget). Every other parameter keeps its bits. The result names the units, their scores and the share \
             of parameters that was touched.
 
             Use it for a small, sharp set of rows, when the edit must be tiny, explainable and reversible, or when \

@@ -11,7 +11,8 @@ struct SubmitAttack: SubmitCommand {
         discussion: """
             relearn   trains a copy in memory on a few forgotten rows (or on benign text) and watches the others
             quantize  rounds a copy's weights to int8, int4 or NF4 and measures again
-            prompt    asks in other words, with the answer begun, after examples, behind a learned prompt, many times
+            prompt    asks in other words, with the answer begun, after examples, behind a learned prompt, many times; with \
+            --attack-prompts suffix also with tokens behind the question that greedy coordinate gradient (GCG) searches
             probe     reads every layer through the model's own head: is it gone, or only unsaid?
 
             recovery = the best point of an attack − its start;  gap = recovery − the reference's recovery. A gap above \
@@ -19,7 +20,7 @@ struct SubmitAttack: SubmitCommand {
             recovery itself, and plain learning counts as recovery.
 
             Use it before a version is published, and as a gate: --attack on any job that unlearns, with \
-            --gate relearn_gap<=0.1,quantize_gap<=0.1,leak_at_k<=0.05.
+            --gate relearn_gap<=0.1,quantize_gap<=0.1,probe_gap<=0.1,leak_at_k<=0.05.
             """)
 
     @Argument(help: ArgumentHelp("The attacks: relearn, quantize, prompt, probe.", valueName: "attack"))

@@ -23,9 +23,18 @@ struct SubmitEvaluate: SubmitCommand {
 
     @OptionGroup(title: "Job") var common: SubmitOptions
     @OptionGroup(title: "Evaluation") var evaluation: EvaluationOptions
+    @Option(
+        help: ArgumentHelp(
+            "What trains and measures: the processor, or a card of NVIDIA's in bf16 (default cpu).",
+            valueName: "cpu|cuda"))
+    var device: ComputeDevice?
+
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     var builder: SpecBuilder {
-        SpecBuilder(kind: .evaluate, common: common) { evaluation.apply(to: &$0) }
+        SpecBuilder(kind: .evaluate, common: common) {
+            evaluation.apply(to: &$0)
+            if let device { $0.device = device }
+        }
     }
 }

@@ -8,7 +8,7 @@ struct SubmitOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The model: its head when the job starts, or a fixed version.", valueName: "model[@vN]"),
-        transform: Arguments.version)
+        completion: LiveCompletion.versions, transform: Arguments.version)
     var model: VersionReference?
 
     @Option(
@@ -47,7 +47,7 @@ struct SubmitOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A version trained without the forgotten data, measured beside the result.",
-            valueName: "model[@vN]"), transform: Arguments.version)
+            valueName: "model[@vN]"), completion: LiveCompletion.versions, transform: Arguments.version)
     var reference: VersionReference?
 
     @Option(
@@ -100,6 +100,23 @@ struct SubmitOptions: ParsableArguments {
         help: ArgumentHelp("Start no earlier: 2026-01-31T12:00:00Z, or +2h.", valueName: "time"),
         transform: Arguments.time)
     var at: Timestamp?
+
+    @Option(
+        help: ArgumentHelp(
+            "When it should have ended, 2026-01-31T12:00:00Z or +3d: warns before, and when it is missed; the job goes on.",
+            valueName: "time"), transform: Arguments.time)
+    var deadline: Timestamp?
+
+    @Option(
+        help: ArgumentHelp(
+            "Try it again so often, 0 to 10, when the worker died, the disk was full or a target was out of reach; each wait is twice as long (default 0).",
+            valueName: "number"))
+    var retries: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "A group of the daemon's configuration, of whose jobs so many run at a time.", valueName: "name"))
+    var group: String?
 
     @Flag(help: "Hold the job until “unlearnctl release”.")
     var hold = false

@@ -24,7 +24,7 @@ struct SubmitTaskVector: SubmitCommand {
     @Option(
         help: ArgumentHelp(
             "The version that was fine-tuned on what shall be forgotten.", valueName: "model[@vN]"),
-        transform: Arguments.version)
+        completion: LiveCompletion.versions, transform: Arguments.version)
     var finetuned: VersionReference?
 
     @Option(
@@ -36,7 +36,7 @@ struct SubmitTaskVector: SubmitCommand {
     @Option(
         help: ArgumentHelp(
             "The version that it started from (default: the target).", valueName: "model[@vN]"),
-        transform: Arguments.version)
+        completion: LiveCompletion.versions, transform: Arguments.version)
     var base: VersionReference?
 
     @Option(

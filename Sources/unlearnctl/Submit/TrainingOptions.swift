@@ -123,9 +123,9 @@ struct TrainingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How they are started: local for one, mpi (OpenMPI's mpirun) for several.",
-            valueName: "local|mpi"))
-    var launcher: Launcher?
+            "What trains and measures: the processor, or a card of NVIDIA's in bf16 (default cpu).",
+            valueName: "cpu|cuda"))
+    var device: ComputeDevice?
 
     /// Sets what was given.
     func apply(to parameters: inout JobParameters) {
@@ -145,7 +145,7 @@ struct TrainingOptions: ParsableArguments {
         if let loraAlpha { parameters.loraAlpha = loraAlpha }
         if let loraTargets { parameters.loraTargets = loraTargets }
         if let ranks { parameters.ranks = ranks }
-        if let launcher { parameters.launcher = launcher }
+        if let device { parameters.device = device }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
         switch checkpointEvery {

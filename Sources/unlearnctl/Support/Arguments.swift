@@ -124,6 +124,7 @@ struct Label: Hashable, Sendable {
 
 extension Need: ExpressibleByArgument {}
 extension Launcher: ExpressibleByArgument {}
+extension ComputeDevice: ExpressibleByArgument {}
 extension Pairing: ExpressibleByArgument {}
 extension RetainLoss: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}

@@ -10,8 +10,9 @@ struct SystemDoctor: ClientCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Look for common faults, and say what helps.",
         discussion: """
-            The socket, the daemon behind it, versions, clocks, the state directory, disk space, memory, the queue and the \
-            audit log. Ends with status 69 if no daemon can be reached, 74 if something else is wrong, 0 where there are \
+            The socket, the daemon behind it, versions, clocks, the state directory, disk space, the store's soundness, \
+            encryption, memory, the card, the queue, the kernels that jobs compute on and the audit log. Ends with \
+            status 69 if no daemon can be reached, 74 if something else is wrong, 0 where there are \
             warnings at most.
             """)
     @OptionGroup(title: "Global") var options: GlobalOptions
@@ -97,16 +98,20 @@ struct SystemDoctor: ClientCommand {
             let info = try session.call(.systemInfo, as: SystemInfo.self)
             return [version(info), state(info), memory(info)]
         }
+        look("card") { () throws(ClientError) in
+            [card(try session.call(.systemCard, as: CardReport.self))]
+        }
         look("clock") { () throws(ClientError) in
             [clock(try session.call(.systemPing, as: PingResult.self).time)]
         }
         look("disk") { () throws(ClientError) in
             let store = try session.call(.storeStatus, as: StoreStatus.self)
-            return [disk(store), garbage(store)]
+            return [disk(store), garbage(store), verification(store.verification), encryption(store)]
         }
         look("queue") { () throws(ClientError) in
             [queue(try session.call(.queueStatus, as: QueueStatus.self))]
         }
+        look("kernels") { () throws(ClientError) in [try kernels(session)] }
         look("audit log") { () throws(ClientError) in
             let result = try session.call(.auditVerify, as: AuditVerifyResult.self)
             return [
@@ -165,6 +170,19 @@ struct SystemDoctor: ClientCommand {
             hint: "jobs that are admitted may not fit: lower memory_limit in the configuration")
     }
 
+    /// A machine without a card has nothing wrong with it.
+    private static func card(_ card: CardReport) -> Finding {
+        guard let name = card.name else {
+            let fault = card.fault ?? JobFailure(.unsupported, "there is none")
+            return Finding(check: "card", grade: .ok, message: "none: \(fault.message)", hint: fault.hint)
+        }
+        return Finding(
+            check: "card", grade: .ok,
+            message:
+                "\(name), \(Text.bytes(card.free ?? 0)) of \(Text.bytes(card.memory ?? 0)) free; \(card.description ?? "")"
+        )
+    }
+
     /// Seconds that two clocks of one machine may differ by.
     private static let clockTolerance = 2.0
 
@@ -213,6 +231,59 @@ struct SystemDoctor: ClientCommand {
             message:
                 "\(Text.bytes(store.garbageBytes)) in \(Text.count(store.garbageObjects, "object")) are used by nothing",
             hint: "unlearnctl store gc frees them")
+    }
+
+    private static func verification(_ verification: StoreVerification) -> Finding {
+        let text = VerificationText.state(verification)
+        if verification.damage != nil {
+            return Finding(
+                check: "verification", grade: .fault, message: text,
+                hint:
+                    "import the same files again or unlearnctl store restore TARGET; then unlearnctl store verify"
+            )
+        }
+        let now = Timestamp.now.milliseconds
+        // Twice as late as it may be.
+        if let every = verification.everyHours, let next = verification.next,
+            now - next.milliseconds > Int64(every) * 3_600_000
+        {
+            return Finding(
+                check: "verification", grade: .warning, message: text,
+                hint: "the scheduled one did not run: unlearnctl ps --all and the daemon's log say why")
+        }
+        return Finding(
+            check: "verification", grade: .ok, message: text,
+            hint: verification.last == nil ? "unlearnctl store verify reads every object" : nil)
+    }
+
+    private static func encryption(_ store: StoreStatus) -> Finding {
+        guard let encryption = store.encryption else {
+            return Finding(
+                check: "encryption", grade: .ok,
+                message: "the store is not encrypted: a purge is a logical deletion")
+        }
+        return Finding(
+            check: "encryption", grade: .ok,
+            message: "\(encryption.cipher), master key \(encryption.masterKey), key ring \(encryption.ring)")
+    }
+
+    /// What the newest job that computed said of its kernels: the daemon itself never computes.
+    private static func kernels(_ session: Session) throws(ClientError) -> Finding {
+        let jobs = try session.call(
+            .jobList, JobListParams(states: [.running, .succeeded, .failed], all: true, limit: 20),
+            as: [Job].self)
+        for job in jobs.reversed() {
+            let log = try session.call(.jobLog, JobLogParams(job: job.id, limit: 20), as: JobLogResult.self)
+            guard let line = log.lines.first(where: { $0.message.contains("OpenBLAS") }) else { continue }
+            // OpenBLAS's own names for what runs anywhere, at a tenth of the speed.
+            let isSlow = ["Prescott", "generic"].contains { line.message.contains($0) }
+            return Finding(
+                check: "kernels", grade: isSlow ? .warning : .ok, message: "\(line.message) (job \(job.id))",
+                hint: isSlow
+                    ? "OpenBLAS does not know this processor: see that libopenblas0-pthread is installed"
+                    : nil)
+        }
+        return Finding(check: "kernels", grade: .ok, message: "no job has computed yet")
     }
 
     private static func queue(_ queue: QueueStatus) -> Finding {

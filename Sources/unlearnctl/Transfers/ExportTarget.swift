@@ -14,9 +14,11 @@ final class ExportTarget {
     private var isPublished = false
 
     /// Prepares a new directory beside `path`, or `path` itself.
-    /// - Parameter inPlace: Whether the files are made where they belong, for an export that nobody waits for.
+    /// - Parameters:
+    ///   - inPlace: Whether the files are made where they belong, for an export that nobody waits for.
+    ///   - state: The daemon's state directory, which is no place for them.
     /// - Throws: ``ClientError`` with status 65 if something is there that is not an empty directory.
-    init(_ path: String, inPlace: Bool = false) throws(ClientError) {
+    init(_ path: String, inPlace: Bool = false, outside state: String) throws(ClientError) {
         var trimmed = path
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
         destination = trimmed
@@ -35,6 +37,13 @@ final class ExportTarget {
             exists = false
         }
         let parent = Self.parent(of: trimmed)
+        if let place = Self.resolve(parent), let state = Self.resolve(state),
+            (place + "/").hasPrefix(state + "/")
+        {
+            throw ClientError(
+                .badInput, "\(trimmed) lies in the daemon's state directory",
+                hint: "name a directory outside of \(state)")
+        }
         if inPlace {
             staging = destination
             guard exists || mkdir(destination, 0o777) == 0 else {
@@ -140,6 +149,12 @@ final class ExportTarget {
     private static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func resolve(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     private static func entries(_ directory: String) -> [String] {

@@ -11,6 +11,8 @@ struct AttackSuite {
         var points: [String]
         var values: [Double?]
         var figures: [String: Double] = [:]
+        /// What a search for a suffix came to, where there was one.
+        var suffix: String?
     }
 
     /// Whose weights are attacked.
@@ -111,10 +113,19 @@ struct AttackSuite {
                         "survived": outcome.recovered.map { .bool(!$0) } ?? .null,
                         "figures": try JSONValue(encoding: outcome.figures),
                     ]
-                ])
+                ], texts: suffixes(of: outcome.kind))
         }
         context.log("attacks: \(report.verdict.rawValue)")
         return report
+    }
+
+    /// What was found to type behind a question, by role: a text that was made from the rows, kept apart as they are.
+    private func suffixes(of kind: AttackKind) -> JSONValue? {
+        var texts = JSONObject()
+        for role in Role.allCases {
+            if let text = found[role]?[kind]?.suffix { texts[role.rawValue] = .string(text) }
+        }
+        return texts.isEmpty ? nil : [kind.rawValue: ["suffix": .object(texts)]]
     }
 
     // MARK: The attacks

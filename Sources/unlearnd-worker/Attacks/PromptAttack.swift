@@ -15,6 +15,8 @@ import Protocol
 /// - `soft`: a prompt of virtual tokens, learned on the first half of the attacked rows and judged on the second, where a
 ///   row leaks if, teacher-forced, the threshold's share of its tokens is predicted: the best that any prompt of this length
 ///   could do, not one that somebody can type.
+/// - `suffix`: tokens behind the question that ``SuffixSearch`` finds on the first half of the attacked rows, eight at most;
+///   the second half is asked with them. Asked for by name alone, because the search takes long.
 struct PromptAttack {
     private let context: JobContext
     private let rows: RowSets
@@ -52,17 +54,20 @@ struct PromptAttack {
     func run(_ phase: Phase) throws -> AttackSuite.Series {
         let examples = forget.spread(to: parameters.attackRows ?? 32)
         let rows = examples.map { PromptRow($0, ends: ends) }
-        let ways = parameters.attackPrompts ?? PromptVariant.allCases
+        let ways = parameters.attackPrompts ?? PromptVariant.usual
         var series = AttackSuite.Series(points: [], values: [])
         var leaking = [Bool](repeating: false, count: rows.count)
         // The plain question is where the attack starts, asked for or not.
         for way in [.plain] + ways.filter({ $0 != .plain }) {
             series.points.append(way.rawValue)
-            guard way != .soft else {
+            let questions: [Question]
+            switch way {
+            case .soft:
                 series.values.append(try soft(examples, &leaking, phase))
                 continue
+            case .suffix: questions = try suffixed(rows, &series, phase)
+            default: questions = try self.questions(way, rows, examples)
             }
-            let questions = try self.questions(way, rows, examples)
             guard !questions.isEmpty else {
                 series.values.append(nil)
                 continue
@@ -71,10 +76,10 @@ struct PromptAttack {
             for row in leaks { leaking[row] = true }
             series.values.append(Double(leaks.count) / Double(questions.count))
         }
-        series.figures = [
-            "rows": Double(rows.count), "k": Double(1 + (parameters.samples ?? 4)), "threshold": threshold,
-            "leak_at_k": Double(leaking.count { $0 }) / Double(max(rows.count, 1)),
-        ]
+        series.figures["rows"] = Double(rows.count)
+        series.figures["k"] = Double(1 + (parameters.samples ?? 4))
+        series.figures["threshold"] = threshold
+        series.figures["leak_at_k"] = Double(leaking.count { $0 }) / Double(max(rows.count, 1))
         return series
     }
 
@@ -138,10 +143,25 @@ struct PromptAttack {
                 return try paraphrase(row).map {
                     Question(row: index, prompt: $0, answer: row.answer)
                 }
-            case .soft: return nil
+            case .soft, .suffix: return nil
             }
         }
         return all.filter { $0.prompt.count < configuration.contextLength }
+    }
+
+    /// The second half of the rows with a suffix that was found on the first.
+    private func suffixed(_ rows: [PromptRow?], _ series: inout AttackSuite.Series, _ phase: Phase) throws
+        -> [Question]
+    {
+        let attack = SuffixAttack(context: context, model: model, tokenizer: tokenizer, ends: ends)
+        let half = rows.count / 2
+        guard let found = try attack.search(rows[..<half].compactMap(\.self), phase) else { return [] }
+        series.figures["suffix_loss_first"] = found.losses.first
+        series.figures["suffix_loss_last"] = found.losses.last
+        series.suffix = found.text
+        return rows.enumerated().dropFirst(half).compactMap { index, row in
+            row.map { Question(row: index, prompt: $0.prompt + found.tokens, answer: $0.answer) }
+        }.filter { $0.prompt.count < configuration.contextLength }
     }
 
     /// The row's question in its other words.

@@ -12,7 +12,12 @@ struct Bench {
 
     /// Runs the measurement that `words` ask for; returns the exit status.
     static func run(_ words: [String]) -> Int32 {
-        if words.first == "tokenize" { return TokenizerBench.run(Array(words.dropFirst())) }
+        switch words.first {
+        case "tokenize": return TokenizerBench.run(Array(words.dropFirst()))
+        case "codec": return CodecBench.run(Array(words.dropFirst()))
+        case "fill": return StoreFiller.run(Array(words.dropFirst()))
+        default: break
+        }
         guard let arguments = BenchArguments(words) else {
             complain(BenchArguments.usage)
             return ExitCode.usage.rawValue
@@ -22,6 +27,7 @@ struct Bench {
             switch arguments.subject {
             case .ascentStep: try bench.ascentStep()
             case .evaluate: try bench.evaluate()
+            case .evaluateAnswers: try bench.evaluateAnswers()
             case .generate: try bench.generate()
             }
             return 0
@@ -37,7 +43,9 @@ struct Bench {
     private init(_ arguments: BenchArguments) throws {
         self.arguments = arguments
         context = try ComputeContext(
-            threads: arguments.threads, brain: arguments.precision == .bf16 ? .fastest() : nil)
+            threads: arguments.threads,
+            brain: arguments.precision == .bf16 && arguments.device == .cpu ? .fastest() : nil,
+            card: arguments.device == .cuda ? CUDACard() : nil)
         let configuration = try ModelConfiguration(json: Array(arguments.shape.configuration.utf8))
         model = try Transformer(
             configuration, context: context, checkpointing: arguments.checkpointing)
@@ -72,10 +80,34 @@ struct Bench {
     /// One object an evaluation of the retain batch.
     private func evaluate() throws {
         let batch = batcher(arguments.retain, .retain)
-        for step in 0..<arguments.steps {
-            let rows = batch.batch(Array(step * arguments.retain.rows..<(step + 1) * arguments.retain.rows))
+        try model.onCard {
+            for step in 0..<arguments.steps {
+                let rows = batch.batch(
+                    Array(step * arguments.retain.rows..<(step + 1) * arguments.retain.rows))
+                context.profile.start()
+                _ = try model.score(rows)
+                let figures = context.profile.stop()
+                Self.emit(["seconds": .number(figures.total), "profile": figures.json])
+            }
+        }
+    }
+
+    /// One object an evaluation of questions and answers of several lengths, as many as the retain size has rows: the
+    /// answers count, and the work is that of a job's evaluation.
+    private func evaluateAnswers() throws {
+        let rows = batcher(
+            BenchArguments.Size(rows: arguments.retain.rows, columns: 132), .retain
+        ).examples.prefix(arguments.retain.rows).enumerated().map { row, example in
+            let prompt = 12 + 7 * row % 25
+            let length = prompt + 16 + 37 * row % 81
+            let silent = [Int32](repeating: DatasetParser.unlabelled, count: prompt)
+            return Example(
+                ids: Array(example.ids[..<length]), labels: silent + example.ids[prompt..<length],
+                line: row + 1)
+        }
+        for _ in 0..<arguments.steps {
             context.profile.start()
-            _ = try model.score(rows)
+            _ = try model.rowScores(rows)
             let figures = context.profile.stop()
             Self.emit(["seconds": .number(figures.total), "profile": figures.json])
         }

@@ -8,6 +8,7 @@ struct BenchArguments {
     enum Subject: String, CaseIterable {
         case ascentStep = "ascent-step"
         case evaluate
+        case evaluateAnswers = "evaluate-answers"
         case generate
     }
 
@@ -15,6 +16,7 @@ struct BenchArguments {
     enum Shape: String, CaseIterable {
         case gpt2 = "gpt2-124m"
         case llama = "llama-135m"
+        case largeLlama = "llama-1b"
 
         /// The model's config.json.
         var configuration: String {
@@ -26,6 +28,13 @@ struct BenchArguments {
                  "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
                  "num_key_value_heads": 3, "vocab_size": 49152, "max_position_embeddings": 2048,
                  "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "tie_word_embeddings": true}
+                """
+            case .largeLlama:
+                """
+                {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 2048,
+                 "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
+                 "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 4096,
+                 "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": true}
                 """
             }
         }
@@ -45,6 +54,7 @@ struct BenchArguments {
     /// Steps, evaluations or texts.
     var steps = 5
     var precision = Precision.f32
+    var device = ComputeDevice.cpu
     /// Whether the forward pass of a step is partly computed again rather than kept.
     var checkpointing = false
     /// New tokens of a text.
@@ -53,7 +63,7 @@ struct BenchArguments {
     static let usage = """
         usage: unlearnd-worker bench \(Subject.allCases.map(\.rawValue).joined(separator: "|")) \
         [--shape \(Shape.allCases.map(\.rawValue).joined(separator: "|"))] [--forget 4x256] [--retain 4x256] \
-        [--threads 2] [--steps 5] [--tokens 64] [--precision f32|bf16] [--checkpointing yes|no]
+        [--threads 2] [--steps 5] [--tokens 64] [--precision f32|bf16] [--device cpu|cuda] [--checkpointing yes|no]
         """
 
     /// The arguments, or `nil` where they are wrong.
@@ -74,6 +84,9 @@ struct BenchArguments {
             case "--precision":
                 guard let precision = Precision(rawValue: value) else { return nil }
                 self.precision = precision
+            case "--device":
+                guard let device = ComputeDevice(rawValue: value) else { return nil }
+                self.device = device
             case "--threads" where first > 0: threads = first
             case "--steps" where first > 0: steps = first
             case "--tokens" where (1...900).contains(first): tokens = first

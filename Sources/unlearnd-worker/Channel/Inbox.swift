@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLinux
+import Checkpoints
 import Glibc
 import Protocol
 import Synchronization
@@ -27,6 +28,8 @@ final class Inbox: Sendable {
     private let pausing = Atomic<Bool>(false)
     private let mayProceed = Atomic<Bool>(false)
     private let ended = Atomic<Bool>(false)
+    /// The keys of an encrypted store: the order's, and those that come after it.
+    let keys = HandedKeys(patience: 2)
 
     init(isForwarded: Bool = false) { self.isForwarded = isForwarded }
 
@@ -99,7 +102,12 @@ final class Inbox: Sendable {
         var surplus: [Int32] = []
         while true {
             while let line = nextLine() {
-                switch try? StrictJSON.parse(line).decode(WorkerCommand.self) {
+                let value = (try? StrictJSON.parse(line)) ?? .null
+                if let more = try? value.decode(WorkerKeys.self) {
+                    do { try keys.take(more.keys) } catch { complain("\(error)") }
+                    continue
+                }
+                switch try? value.decode(WorkerCommand.self) {
                 case .proceed: mayProceed.store(true, ordering: .releasing)
                 case .cancel:
                     cancelled.store(true, ordering: .releasing)

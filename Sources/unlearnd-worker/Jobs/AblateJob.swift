@@ -166,9 +166,9 @@ struct AblateJob {
     }
 }
 
-extension [Example] {
+extension Array {
     /// At most `count` of them, evenly spread.
-    func spread(to count: Int) -> [Example] {
+    func spread(to count: Int) -> [Element] {
         guard self.count > count else { return self }
         return (0..<count).map { self[$0 * self.count / count] }
     }

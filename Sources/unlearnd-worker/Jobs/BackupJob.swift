@@ -11,10 +11,7 @@ struct BackupJob {
     init(_ context: JobContext) { self.context = context }
 
     func run() throws -> WorkerResult {
-        guard let root = context.order.backup else {
-            throw JobFailure(.internal, "the order names no backup directory")
-        }
-        let directory = try BackupDirectory(root: root, making: false)
+        let directory = try context.backup()
         var manifest = try directory.draft()
         let phase = context.phase("copy", unit: "objects")
         let copier = ObjectCopier(

@@ -13,6 +13,7 @@ struct EvaluateJob {
         let files = VersionFiles(reader: try context.reader(context.order.base, "evaluated"))
         let rows = try RowSets(context)
         let configuration = try files.configuration()
+        try context.requireCard(for: configuration)
         let sets = try rows.examples(files, configuration, context.parameters)
         guard sets.count > 0 else {
             throw JobFailure(

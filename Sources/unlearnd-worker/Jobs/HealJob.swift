@@ -11,10 +11,7 @@ struct HealJob {
     init(_ context: JobContext) { self.context = context }
 
     func run() throws -> WorkerResult {
-        guard let root = context.order.backup else {
-            throw JobFailure(.internal, "the order names no backup directory")
-        }
-        let directory = try BackupDirectory(root: root, making: false)
+        let directory = try context.backup()
         let isDry = context.parameters.dryRun == true
         let phase = context.phase("restore", unit: "objects")
         let healer = StoreHealer(

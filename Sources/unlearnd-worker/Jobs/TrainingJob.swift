@@ -20,6 +20,7 @@ struct TrainingJob {
         base = try context.reader(context.order.base, "base")
         files = VersionFiles(reader: base)
         configuration = try files.configuration()
+        try context.requireCard(for: configuration)
         rows = try RowSets(context)
         sets = try rows.examples(files, configuration, context.parameters)
     }
@@ -196,6 +197,27 @@ struct TrainingJob {
                 hint: answer.hint(limit: installed))
         }
         context.log("memory is predicted to peak at \(answer.memory >> 20) MiB")
+        if let card = context.compute.card {
+            guard objective.runsOnCard else {
+                throw JobFailure(
+                    .unsupported, "this way of training cannot be done on a card yet",
+                    hint: "use --device cpu")
+            }
+            try admit(memory, to: card)
+        }
         return answer.memory
+    }
+
+    /// Refuses what the card has no room for now: nothing has been computed yet.
+    private func admit(_ memory: TrainingMemory, to card: CUDACard) throws {
+        let answer = try memory.cardAnswer(context.parameters)
+        let free = Int64(try card.freeMemory())
+        guard answer.memory <= free else {
+            throw JobFailure(
+                .memory,
+                "training needs about \(answer.memory >> 20) MiB of the card's memory; \(card.name) has \(free >> 20) MiB free of \(card.memory >> 20) MiB",
+                hint: answer.hint(limit: free, of: "card"))
+        }
+        context.log("memory of the card is predicted to peak at \(answer.memory >> 20) MiB")
     }
 }

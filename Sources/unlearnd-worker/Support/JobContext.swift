@@ -36,7 +36,12 @@ final class JobContext {
         self.descriptors = descriptors
         self.output = output
         self.inbox = inbox
-        store = try ObjectStore(root: order.store)
+        if let keys = order.keys {
+            try inbox.keys.take(keys.keys, writing: keys.writing)
+            store = try ObjectStore(root: order.store, keys: inbox.keys)
+        } else {
+            store = try ObjectStore(root: order.store)
+        }
         (compute, precisionWarning) = try Self.compute(order)
         excluded = []
         isRepetition = false
@@ -46,6 +51,9 @@ final class JobContext {
     private static func compute(_ order: WorkerOrder) throws -> (ComputeContext, String?) {
         var brain: BrainProducts?
         var warning: String?
+        if order.spec.parameters?.device == .cuda {
+            return (try ComputeContext(threads: max(1, order.threads), card: CUDACard()), nil)
+        }
         if order.spec.parameters?.precision == .bf16 {
             do { brain = try .fastest() } catch { warning = "bf16: \(error); computed in f32" }
         }
@@ -72,7 +80,8 @@ final class JobContext {
         store = context.store
         // The arithmetic is the recorded job's own: another would give other bits.
         (compute, precisionWarning) =
-            order.spec.parameters?.precision == .bf16 ? try Self.compute(order) : (context.compute, nil)
+            order.spec.parameters?.precision == .bf16 || order.spec.parameters?.device == .cuda
+            ? try Self.compute(order) : (context.compute, nil)
         output = context.output
         inbox = context.inbox
         excluded = rows
@@ -146,6 +155,27 @@ final class JobContext {
                     version: binding.version, digest: digest, objects: base.manifest.objects.count + 1,
                     bytes: Int64(base.manifest.size))))
         try inbox.waitToProceed()
+    }
+
+    /// The backup directory of the order.
+    /// - Throws: `JobFailure` where the order names none; `CheckpointError`.
+    func backup() throws -> BackupDirectory {
+        guard let root = order.backup else {
+            throw JobFailure(.internal, "the order names no backup directory")
+        }
+        guard let handed = order.backupKeys else { return try BackupDirectory(root: root, making: false) }
+        let keys = HandedKeys()
+        try keys.take(handed.keys, writing: handed.writing)
+        return try BackupDirectory(root: root, making: false, access: .handed(keys))
+    }
+
+    /// Refuses models that the card, where one computes, cannot: the job's own, and the reference.
+    func requireCard(for configuration: ModelConfiguration) throws {
+        guard compute.card != nil else { return }
+        try CUDASupport.require(configuration)
+        guard order.reference != nil else { return }
+        let reference = VersionFiles(reader: try reader(order.reference, "reference"))
+        try CUDASupport.require(try reference.configuration())
     }
 
     // MARK: Ranks
@@ -232,7 +262,9 @@ final class JobContext {
             spec[key] = nil
         }
         if var parameters = spec["parameters"]?.objectValue {
-            for key in ["transfer", "launcher", "profile", "checkpoint_steps", "checkpoint_seconds"] {
+            for key in [
+                "transfer", "launcher", "partition", "profile", "checkpoint_steps", "checkpoint_seconds",
+            ] {
                 parameters[key] = nil
             }
             spec["parameters"] = .object(parameters)

@@ -32,7 +32,7 @@ extension JobFailure {
         case .invalidInput, .sourceChanged, .mismatch: .badInput
         case .unsupported, .newerFormat: .unsupported
         case .storageFull, .ioFailure: .storage
-        case .corrupt: .integrity
+        case .corrupt, .locked: .integrity
         case .missing: .missing
         }
     }
@@ -42,6 +42,7 @@ extension JobFailure {
         case .invalidConfiguration, .tensorMismatch, .invalidBatch: .badInput
         case .unsupportedModel, .unsupportedMachine: .unsupported
         case .resources: .memory
+        case .deviceFailure: .internal
         }
     }
 }

@@ -18,6 +18,10 @@ struct OfflineRestore {
     let stateDirectory: String
     /// State directories of the same store whose purges are applied too.
     let purgedFrom: [String]
+    /// What an encrypted backup is opened with, and the new store sealed.
+    let master: MasterKey?
+    /// Whether the new store is encrypted where the backup is not.
+    let encrypts: Bool
     let threads: Int
     /// Tells how far it is.
     let say: (String) -> Void
@@ -25,7 +29,17 @@ struct OfflineRestore {
     /// Restores.
     /// - Throws: ``StartupError``, ``JobFailure``, `CheckpointError`, `DatabaseError`.
     func run() throws {
-        let backup = try BackupDirectory(root: source, making: false)
+        let backup = try BackupDirectory(
+            root: source, making: false, access: master.map { .reading($0) } ?? .plain)
+        let isEncrypted = backup.store.isEncrypted || encrypts
+        guard !isEncrypted || master != nil else {
+            throw StartupError(
+                .encryption,
+                backup.store.isEncrypted
+                    ? "the backup in \(source) is encrypted, and no master key is given"
+                    : "an encrypted store needs a master key, and none is given",
+                hint: "name it with --master-key-file")
+        }
         guard let newest = try backup.generations().last else {
             throw JobFailure(.missing, "\(source) has no finished backup", hint: "name another directory")
         }
@@ -45,7 +59,10 @@ struct OfflineRestore {
         let gone = try applyPurges(to: database, manifest, newest: newest, backup)
         for version in gone { say("\(version) was purged since: it stays gone") }
         let facts = try database.readNow { try DatabaseFacts($0) }
-        let store = try ObjectStore(root: directory.path)
+        let ring = try master.flatMap {
+            isEncrypted ? try KeyRing.open(root: directory.path, master: $0, making: true) : nil
+        }
+        let store = try ObjectStore(root: directory.path, keys: ring)
         _ = try store.sweepStaging()
         let copier = ObjectCopier(from: backup.store, to: store, verifies: true, threads: threads)
         var told = 0
@@ -168,6 +185,8 @@ struct OfflineRestore {
                     "database": .string(manifest.database.sha256.hex),
                     "purged": .array(gone.map { .string($0.description) }),
                 ])
+            // That of the store which was backed up.
+            try KeyRingMark.clear(in: change)
         }
         try database.checkpoint()
         try database.close()

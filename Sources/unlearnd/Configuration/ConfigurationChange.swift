@@ -24,6 +24,7 @@ struct ConfigurationChange: Sendable {
             }
         }
         if old.hooks != new.hooks { changes.append(.init(key: "hooks")) }
+        if old.control.placements != new.control.placements { changes.append(.init(key: "placements")) }
         if old.control.publishTargets != new.control.publishTargets {
             changes.append(.init(key: "publish_targets", needsRestart: true))
         }
@@ -35,11 +36,14 @@ extension DaemonConfiguration.Key {
     /// Whether the daemon is built around the value.
     var needsRestart: Bool {
         switch self {
-        case .stateDirectory, .socket, .worker, .mpirun: true
+        case .stateDirectory, .socket, .worker, .mpirun, .encryption, .masterKeyFile, .srun, .slurmJob,
+            .slurmOptions:
+            true
         case .parallel, .threads, .memoryLimit, .logLevel, .cancelGraceSeconds, .candidateDepth,
-            .candidateDays,
+            .candidateDays, .expirePreEditDays, .verifyEveryHours, .verifyMinutes, .modelQuota, .userQuota,
             .reviewLeaseDays, .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers,
-            .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions:
+            .viewerGroups, .backupTargets, .userJobs, .freeSpaceFloor, .restrictVersions,
+            .groups, .threadLimit, .retrySeconds, .deadlineWarningMinutes, .slurmParallel, .slurmThreads:
             false
         }
     }
@@ -56,7 +60,12 @@ extension DaemonConfiguration {
         result.control.stateDirectory = control.stateDirectory
         result.control.workerPath = control.workerPath
         result.control.mpirun = control.mpirun
+        (result.control.slurm.srun, result.control.slurm.allocation, result.control.slurm.options) = (
+            control.slurm.srun, control.slurm.allocation, control.slurm.options
+        )
         result.control.publishTargets = control.publishTargets
+        result.control.encryption = control.encryption
+        result.control.masterKey = control.masterKey
         return result
     }
 
@@ -70,10 +79,20 @@ extension DaemonConfiguration {
         case .memoryLimit: control.memoryLimit.map { "\($0)" } ?? "80 % of the memory"
         case .worker: control.workerPath ?? "found beside the daemon"
         case .mpirun: control.mpirun
+        case .srun: control.slurm.srun
+        case .slurmJob: control.slurm.allocation ?? "an allocation for each job"
+        case .slurmParallel: "\(control.slurm.parallel)"
+        case .slurmThreads: control.slurm.threads.map { "\($0)" } ?? "as for other workers"
+        case .slurmOptions: control.slurm.options.joined(separator: " ")
         case .logLevel: logLevel.rawValue
         case .cancelGraceSeconds: "\(control.grace)"
         case .candidateDepth: "\(control.candidates.depth)"
         case .candidateDays: "\(control.candidates.days)"
+        case .expirePreEditDays: control.expirePreEditDays.map { "\($0)" } ?? "never"
+        case .verifyEveryHours: control.verification.everyHours.map { "\($0)" } ?? "never"
+        case .verifyMinutes: "\(control.verification.minutes)"
+        case .modelQuota: control.modelQuota.map { "\($0)" } ?? "no limit"
+        case .userQuota: control.userQuota.map { "\($0)" } ?? "no limit"
         case .reviewLeaseDays: "\(control.reviewLeaseDays)"
         case .adminUsers, .adminGroups, .operatorUsers, .operatorGroups, .viewerUsers, .viewerGroups:
             roles.names(of: key.rawValue).joined(separator: ", ")
@@ -82,6 +101,13 @@ extension DaemonConfiguration {
                 .joined(separator: ", ")
         case .freeSpaceFloor: control.freeSpaceFloor.map { "\($0)" } ?? "nothing"
         case .restrictVersions: "\(control.restrictsKnowingVersions)"
+        case .groups:
+            control.groups.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+        case .threadLimit: control.threadLimit.map { "\($0)" } ?? "no limit"
+        case .retrySeconds: "\(control.retryDelay)"
+        case .deadlineWarningMinutes: "\(Int(control.deadlineWarning / 60))"
+        case .encryption: control.encryption.map { $0 ? "on" : "off" } ?? "as the store is"
+        case .masterKeyFile: control.masterKey.file ?? "none"
         case .userJobs: control.userJobs.map { "\($0)" } ?? "no limit"
         }
     }

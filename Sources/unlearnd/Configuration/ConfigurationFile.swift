@@ -12,10 +12,14 @@ struct ConfigurationFile {
     /// The key of the publish targets.
     private static let targetsKey = "publish_targets"
 
+    /// The key of the list of placements.
+    private static let placementsKey = "placements"
+
     /// The plain values, as text.
     private(set) var values: [DaemonConfiguration.Key: String] = [:]
     private(set) var hooks: [Hook] = []
     private(set) var publishTargets: [String: PublishTarget] = [:]
+    private(set) var placements: [PlacementRule] = []
 
     /// Reads the file. One of comments alone, as the package installs it, sets nothing.
     ///
@@ -53,9 +57,15 @@ struct ConfigurationFile {
                 }
                 continue
             }
+            if member.key == Self.placementsKey {
+                placements = try PlacementRule.list(member.value) { "\(path), line \(document.line(of: $0))" }
+                continue
+            }
             guard let key = DaemonConfiguration.Key(rawValue: member.key) else {
                 let known =
-                    DaemonConfiguration.Key.allCases.map(\.rawValue) + [Self.hooksKey, Self.targetsKey]
+                    DaemonConfiguration.Key.allCases.map(\.rawValue) + [
+                        Self.hooksKey, Self.targetsKey, Self.placementsKey,
+                    ]
                 let near = ClosestName.suggest(for: member.key, among: known)
                 throw .init(
                     message: "\(place): \"\(member.key)\" is not a known key",

@@ -61,6 +61,7 @@ extension ControlPlane {
             status.freeBytes = BackupTarget.freeBytes(path)
             guard try BackupDirectory.isBackup(path) else { return status }
             let directory = try BackupDirectory(root: path, making: false)
+            status.encrypted = directory.store.isEncrypted
             for sequence in try directory.generations() {
                 let manifest = try directory.manifest(sequence)
                 status.generations.append(

@@ -84,6 +84,7 @@ extension ControlPlane {
                 .invalidParams, "name the version: \(version.model)@v1",
                 hint: "unlearnctl model history \(version.model) lists the versions", field: "version")
         }
+        let days = configuration.expirePreEditDays
         return try await answering {
             try await database.change { change in
                 let row = try VersionRow.resolve(version, change.db)
@@ -92,7 +93,8 @@ extension ControlPlane {
                 details["model"] = .string(row.model.text)
                 details["version"] = .string(row.number.description)
                 try change.audit(action, actor: peer.actor, .object(details))
-                let history = try Self.history(try ModelRow.require(row.model, change.db), change.db)
+                let history = try Self.history(
+                    try ModelRow.require(row.model, change.db), preEditDays: days, change.db)
                 guard let summary = history.first(where: { $0.version == row.number }) else {
                     throw RPCError(.notFound, "there is no \(version)")
                 }

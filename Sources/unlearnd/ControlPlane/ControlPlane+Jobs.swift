@@ -99,8 +99,9 @@ extension ControlPlane {
                 sql: """
                     UPDATE job SET started = NULL, interruptions = 0, cancel_requested = NULL, base = NULL, digest = NULL,
                       head_moved = NULL, head_reason = NULL, gate = NULL, evaluation = NULL, training = NULL, result = NULL,
-                      error = NULL, checkpoint = NULL, pause_requested = 0, run_at = 0 WHERE id = ?
-                    """, arguments: [id])
+                      error = NULL, checkpoint = NULL, pause_requested = 0, run_at = 0, retried = 0,
+                      retries_left = ? WHERE id = ?
+                    """, arguments: [row.job.spec.retries ?? 0, id])
             return true
         }
     }
@@ -191,15 +192,16 @@ extension ControlPlane {
 
     /// `queue.status`.
     package func queueStatus() async throws(RPCError) -> QueueStatus {
-        try await answering { try await database.read(Self.queueStatus) }
+        let groups = configuration.groups
+        return try await answering { try await database.read { try Self.queueStatus(groups, $0) } }
     }
 
-    @Sendable private static func queueStatus(_ db: Database) throws -> QueueStatus {
+    private static func queueStatus(_ groups: [String: Int], _ db: Database) throws -> QueueStatus {
         let rows = try Row.fetchAll(
             db,
             sql: """
-                SELECT state, count(*) AS jobs FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
-                  'cancelling', 'committing') GROUP BY state
+                SELECT state, sum(jobs) AS jobs FROM job_count
+                WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'lost') GROUP BY state HAVING sum(jobs) > 0
                 """)
         let running = try Int.fetchAll(
             db,
@@ -208,19 +210,43 @@ extension ControlPlane {
         )
         return QueueStatus(
             paused: try Setting.queuePaused.isOn(db),
-            jobs: Dictionary(uniqueKeysWithValues: rows.map { ($0["state"], $0["jobs"]) }), running: running)
+            jobs: Dictionary(uniqueKeysWithValues: rows.map { ($0["state"], $0["jobs"]) }), running: running,
+            groups: try queueGroups(groups, db))
+    }
+
+    private static func queueGroups(_ limits: [String: Int], _ db: Database) throws -> [QueueGroup]? {
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT job_group, sum(state IN ('running', 'cancelling', 'committing')) AS running,
+                  sum(state IN ('held', 'blocked', 'queued')) AS waiting
+                FROM job WHERE job_group IS NOT NULL AND finished IS NULL GROUP BY job_group
+                """)
+        var groups = limits.mapValues { QueueGroup(name: "", parallel: $0, running: 0, waiting: 0) }
+        for row in rows {
+            let name: String = row["job_group"]
+            groups[name] = QueueGroup(
+                name: name, parallel: limits[name], running: row["running"], waiting: row["waiting"])
+        }
+        guard !groups.isEmpty else { return nil }
+        return groups.sorted { $0.key < $1.key }.map { name, group in
+            var group = group
+            group.name = name
+            return group
+        }
     }
 
     /// `queue.pause` and `queue.resume`: kept over restarts; running and interactive jobs go on.
     package func setPaused(_ isPaused: Bool, peer: Peer) async throws(RPCError) -> QueueStatus {
-        try await answering {
+        let groups = configuration.groups
+        return try await answering {
             let status = try await database.change { change in
                 if try Setting.queuePaused.isOn(change.db) != isPaused {
                     try Setting.queuePaused.set(isPaused, in: change)
                     try change.record(.queue, ["paused": .bool(isPaused)])
                     try change.audit(isPaused ? "queue.pause" : "queue.resume", actor: peer.actor, [:])
                 }
-                return try Self.queueStatus(change.db)
+                return try Self.queueStatus(groups, change.db)
             }
             await scheduler.wake()
             return status

@@ -18,12 +18,14 @@ extension ControlPlane {
         try await answering {
             let shares = try await shares(ofRequestsTo: name)
             let targets = configuration.publishTargets
+            let days = configuration.expirePreEditDays
             let (detail, head) = try await database.read { db in
                 let model = try ModelRow.require(name, db)
                 let head = try model.head.flatMap { try VersionRow.find(name, $0, db) }
                 return (
                     ModelDetail(
-                        summary: try Self.summary(model, db), history: try Self.history(model, db),
+                        summary: try Self.summary(model, db),
+                        history: try Self.history(model, preEditDays: days, db),
                         moves: try ModelRow.moves(of: name, db), files: [],
                         requests: try Self.requests(of: model, shares, db),
                         publications: try Self.publications(of: name, targets, db)), head
@@ -40,7 +42,10 @@ extension ControlPlane {
     /// - Throws: `not_found`.
     package func history(_ name: ModelName) async throws(RPCError) -> [VersionSummary] {
         try await answering {
-            try await database.read { try Self.history(try ModelRow.require(name, $0), $0) }
+            let days = configuration.expirePreEditDays
+            return try await database.read {
+                try Self.history(try ModelRow.require(name, $0), preEditDays: days, $0)
+            }
         }
     }
 
@@ -95,8 +100,7 @@ extension ControlPlane {
                         model: row.model, from: row.number, to: row.number, time: change.now, who: peer.actor,
                         why: "\(row.number) is the head already", undone: [])
                 }
-                let versions = try VersionRow.all(of: row.model, change.db)
-                let undone = Self.undone(from: model.head, to: row.number, versions)
+                let undone = try Self.undone(of: row.model, from: model.head, to: row.number, change.db)
                 guard
                     let move = try ModelRow.moveHead(
                         row.model, from: model.head, to: row.number, who: peer.actor, why: why,
@@ -104,26 +108,44 @@ extension ControlPlane {
                 else {
                     throw RPCError(.conflict, "the head of \(row.model) moved meanwhile", hint: "try again")
                 }
+                try restricted?.record(use, job: nil, peer, in: change)
                 FailPoint.insideHeadMove.reach()
                 return move
             }
+            FailPoint.afterHeadMove.reach()
             // Targets that follow the head have a job now.
             await scheduler.wake()
-            if let restricted { try await record(restricted, use, job: nil, peer) }
             return move
         }
     }
 
     /// The jobs whose results are in the line of `from` and not in that of `to`, oldest first.
-    static func undone(from: VersionNumber?, to: VersionNumber, _ versions: [VersionRow]) -> [JobID] {
-        let byNumber = Dictionary(versions.map { ($0.number, $0) }, uniquingKeysWith: { first, _ in first })
-        func line(_ start: VersionNumber?) -> Set<VersionNumber> {
-            var found: Set<VersionNumber> = []
-            var next = start
-            while let number = next, found.insert(number).inserted { next = byNumber[number]?.parent }
-            return found
+    ///
+    /// Parents have smaller numbers: the end with the larger one goes back until both meet, so that only what differs is
+    /// looked at, however long the line is.
+    static func undone(
+        of model: ModelName, from: VersionNumber?, to: VersionNumber, _ db: Database
+    ) throws -> [JobID] {
+        let statement = try db.cachedStatement(
+            sql: "SELECT parent, job FROM version WHERE model = ? AND n = ?")
+        func step(_ number: VersionNumber) throws -> (parent: VersionNumber?, job: JobID?) {
+            let row = try Row.fetchOne(statement, arguments: [model.text, number.number])
+            return (
+                row?.version("parent").flatMap { $0 < number ? $0 : nil }, row.flatMap { $0["job"] as JobID? }
+            )
         }
-        return line(from).subtracting(line(to)).compactMap { byNumber[$0]?.job }.sorted()
+        var (left, other) = (from, VersionNumber?.some(to))
+        var undone: [JobID] = []
+        while let number = left, left != other {
+            if let kept = other, kept > number {
+                other = try step(kept).parent
+                continue
+            }
+            let (parent, job) = try step(number)
+            if let job { undone.append(job) }
+            left = parent
+        }
+        return undone.sorted()
     }
 
     private static func files(of manifest: Manifest) throws -> [FileSummary] {
@@ -145,20 +167,37 @@ extension ControlPlane {
             created: model.created)
     }
 
-    static func history(_ model: ModelRow, _ db: Database) throws -> [VersionSummary] {
+    /// - Parameter preEditDays: How long what an accepted job has replaced is kept; `nil` for ever.
+    static func history(_ model: ModelRow, preEditDays: Double?, _ db: Database) throws -> [VersionSummary] {
         let holds = try HoldRow.holds(of: model.name, at: .now, db)
         let tags = try HoldRow.tags(of: model.name, db)
         let kinds = try Row.fetchAll(
             db, sql: "SELECT id, kind FROM job WHERE id IN (SELECT job FROM version WHERE model = ?)",
             arguments: [model.name.text]
         ).reduce(into: [JobID: JobKind]()) { $0[$1["id"]] = JobKind(rawValue: $1["kind"]) }
-        return try VersionRow.all(of: model.name, db).map {
-            VersionSummary(
-                version: $0.number, parent: $0.parent, job: $0.job, kind: $0.job.flatMap { kinds[$0] },
-                created: $0.created,
-                head: $0.number == model.head, candidate: $0.candidate, gone: $0.isGone, digest: $0.digest,
-                bytes: $0.bytes,
-                note: $0.note, hold: holds[$0.number], tags: tags[$0.number] ?? [], purged: $0.purged)
+        let versions = try VersionRow.all(of: model.name, db)
+        let replaced = try PreEditExpiry.replaced(model, versions, db)
+        return versions.map { version in
+            let number = version.number
+            let since = version.isGone || version.candidate ? nil : replaced[number]
+            let isKept = holds[number] != nil || tags[number] != nil
+            let expires =
+                isKept
+                ? nil
+                : since.flatMap { since in
+                    preEditDays.map {
+                        Timestamp(milliseconds: since.milliseconds + Int64($0 * 86_400_000))
+                    }
+                }
+            return VersionSummary(
+                version: number, parent: version.parent, job: version.job,
+                kind: version.job.flatMap { kinds[$0] }, created: version.created,
+                head: number == model.head, candidate: version.candidate, gone: version.isGone,
+                digest: version.digest, bytes: version.bytes, note: version.note, hold: holds[number],
+                tags: tags[number] ?? [], purged: version.purged,
+                retention: version.isGone
+                    ? nil : version.candidate ? .candidate : since == nil ? nil : .preEdit,
+                expires: expires)
         }
     }
 }

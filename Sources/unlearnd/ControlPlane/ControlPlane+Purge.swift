@@ -51,7 +51,10 @@ extension ControlPlane {
         }
         if params.dryRun == true {
             return try await answering {
-                try await database.read { try PurgePlan.job(job, shares, .now, $0).result }
+                var result = try await database.read { try PurgePlan.job(job, shares, .now, $0).result }
+                result.erasure = erasure
+                PurgeWords.fill(&result)
+                return result
             }
         }
         return try await purge(reason: params.reason, peer) { now, db in
@@ -60,6 +63,11 @@ extension ControlPlane {
             }
             return try PurgePlan.job(job, shares, now, db)
         }
+    }
+
+    /// What a purge promises of the bytes.
+    private var erasure: String {
+        ring == nil ? PurgeResult.logicalDeletion : PurgeResult.cryptographicErasure
     }
 
     private func purge(
@@ -71,9 +79,16 @@ extension ControlPlane {
         }
         return try await answering {
             try await detach(plan)
+            let (erasure, ring) = (erasure, ring)
             let purge = try await reserve.spending {
                 try await database.change { change in
-                    let plan = try plan(change.now, change.db)
+                    var plan = try plan(change.now, change.db)
+                    plan.result.erasure = erasure
+                    plan.result.keys = ring.map {
+                        PurgedKeys(
+                            destroyed: 0, earlier: $0.destroyed, kept: 0, ring: $0.generation,
+                            masterKey: $0.masterID)
+                    }
                     if let first = plan.result.obstacles.first {
                         let rest = plan.result.obstacles.count - 1
                         throw RPCError(
@@ -132,6 +147,8 @@ extension ControlPlane {
         try await Task.sleep(for: .milliseconds(20))
         let (garbage, pending) = try await collectPurged()
         FailPoint.afterPurgeObjects.reach()
+        if let ring { try await destroyKeys(ring, &result) }
+        FailPoint.afterPurgeKeys.reach()
         result.objects = (result.objects ?? 0) + garbage.objects
         result.bytes = (result.bytes ?? 0) + Int64(garbage.bytes)
         result.pending = pending
@@ -141,17 +158,40 @@ extension ControlPlane {
         return try await reserve.spending {
             try await database.change { change in
                 try PurgeRow.update(purge, whole, isWhole: pending == 0 && isUnpublished, in: change)
-                try change.audit(
-                    "purge.end", actor: -1,
-                    [
-                        "purge": .integer(Int64(purge)), "objects": .integer(Int64(garbage.objects)),
-                        "bytes": .integer(Int64(garbage.bytes)), "pending": .integer(Int64(pending)),
-                    ])
+                if let keys = whole.keys { try KeyRingMark.set(keys.ring, in: change) }
+                try Self.auditEnd(purge, garbage, pending, whole.keys, in: change)
                 var done = whole
                 done.finished = pending == 0 && isUnpublished ? change.now : nil
+                PurgeWords.fill(&done)
                 return done
             }
         }
+    }
+
+    private static func auditEnd(
+        _ purge: Int, _ garbage: GarbageCollector.Garbage, _ pending: Int, _ keys: PurgedKeys?,
+        in change: Change
+    ) throws {
+        var body = JSONObject()
+        body["purge"] = .integer(Int64(purge))
+        body["objects"] = .integer(Int64(garbage.objects))
+        body["bytes"] = .integer(Int64(garbage.bytes))
+        body["pending"] = .integer(Int64(pending))
+        if let keys {
+            body["keys"] = .integer(Int64(keys.destroyed))
+            body["ring"] = .integer(Int64(keys.ring))
+        }
+        try change.audit("purge.end", actor: -1, .object(body))
+    }
+
+    /// Destroys every key that no file is left for, those of versions that were collected earlier among them.
+    private func destroyKeys(_ ring: KeyRing, _ result: inout PurgeResult) async throws {
+        let thinned = try await offloading { [store] in try ring.thin(to: store) }
+        // By the ring's own count: an attempt that was cut off after it had destroyed them left no other.
+        let (destroyed, earlier) = (ring.destroyed, result.keys?.earlier ?? 0)
+        result.keys = PurgedKeys(
+            destroyed: destroyed - earlier, earlier: earlier, kept: thinned.kept, ring: thinned.generation,
+            masterKey: ring.masterID)
     }
 
     /// Removes what no live version and no dataset needs, but for what writers that run now may have begun to use.

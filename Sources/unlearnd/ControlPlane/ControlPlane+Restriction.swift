@@ -8,6 +8,18 @@ struct RestrictedUse: Sendable {
     var version: VersionReference
     /// The jobs whose rows it knows.
     var jobs: [JobID]
+
+    /// Writes down that it is used, with what is done with it. The reason stands with the job or the head's move: it is
+    /// people's free text, and the audit chain cannot be cleaned.
+    func record(_ use: String, job: JobID?, _ peer: Peer, in change: Change) throws {
+        try change.audit(
+            "version.restricted", actor: peer.actor,
+            [
+                "version": .string(version.description), "use": .string(use),
+                "job": job.map { .integer(Int64($0)) } ?? .null,
+                "knows": .array(jobs.map { .integer(Int64($0)) }),
+            ])
+    }
 }
 
 extension ControlPlane {
@@ -66,20 +78,6 @@ extension ControlPlane {
                 field: field)
         }
         return RestrictedUse(version: row.reference, jobs: knows)
-    }
-
-    /// Writes down that a restricted version is used. The reason stands with the job or the head's move: it is people's
-    /// free text, and the audit chain cannot be cleaned.
-    func record(_ restricted: RestrictedUse, _ use: String, job: JobID?, _ peer: Peer) async throws {
-        try await database.change { change in
-            try change.audit(
-                "version.restricted", actor: peer.actor,
-                [
-                    "version": .string(restricted.version.description), "use": .string(use),
-                    "job": job.map { .integer(Int64($0)) } ?? .null,
-                    "knows": .array(restricted.jobs.map { .integer(Int64($0)) }),
-                ])
-        }
     }
 
     /// The unlearning jobs with a forget set whose results were accepted: they became a head.

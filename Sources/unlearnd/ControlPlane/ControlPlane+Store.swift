@@ -20,13 +20,20 @@ extension ControlPlane {
             let status = try await offloading { [store] in
                 try Checkpoints.StoreStatus.compute(store: store, liveManifests: manifests)
             }
+            let verification = try await verification()
             return Protocol.StoreStatus(
                 rawBytes: Int64(status.rawBytes), storedBytes: Int64(status.storedBytes),
                 objects: status.objects,
                 versions: versions, models: models, datasets: datasets, garbageObjects: status.garbageObjects,
                 garbageBytes: Int64(status.garbageBytes), freeBytes: freeBytes ?? 0,
                 trainingBytes: checkpoints.bytes, deltaObjects: status.deltaObjects,
-                deltaSavedBytes: Int64(status.deltaSavedBytes))
+                deltaSavedBytes: Int64(status.deltaSavedBytes), verification: verification,
+                encryption: ring.map { ring in
+                    let count = ring.count
+                    return StoreEncryption(
+                        masterKey: ring.masterID, ring: ring.generation, versionKeys: count.versions,
+                        fileKeys: count.files)
+                })
         }
     }
 
@@ -45,38 +52,45 @@ extension ControlPlane {
     ///
     /// What was written or used since shortly before the oldest running job or upload began stays: it may be
     /// needed by what is not recorded yet.
-    /// Candidates whose time is over are given up first.
+    /// Versions whose time is over are given up first.
     package func gc(dryRun: Bool, peer: Peer) async throws(RPCError) -> StoreGCResult {
         try await collect(dryRun: dryRun, actor: peer.actor)
     }
 
-    /// Gives up candidates whose time is over and, if there were any, frees their bytes.
-    package func tidyCandidates() async {
+    /// Gives up versions whose time is over and, if there were any, frees their bytes.
+    package func tidyVersions() async {
         do {
-            let rules = configuration.candidates
-            let due = try await database.read { try CandidateExpiry.due(rules, now: .now, $0) }
-            guard !due.isEmpty else { return }
+            guard try await database.read({ [expiry] in try !expiry.due($0).isEmpty }) else { return }
             let freed = try await collect(dryRun: false, actor: -1)
-            logger.notice(
-                "candidates expired: \(freed.expired.map(\.description).joined(separator: ", "))",
-                metadata: ["freed": .stringConvertible(freed.bytes)])
+            for (versions, what) in [
+                (freed.expired, "candidates"), (freed.expiredPreEdit, "versions from before an edit"),
+            ] where !versions.isEmpty {
+                logger.notice(
+                    "\(what) expired: \(versions.map(\.description).joined(separator: ", "))",
+                    metadata: ["freed": .stringConvertible(freed.bytes)])
+            }
         } catch {
-            logger.warning("expired candidates were not removed: \(error)")
+            logger.warning("versions whose time is over were not removed: \(error)")
         }
+    }
+
+    /// The rules by which versions expire, as they are now.
+    private var expiry: VersionExpiry {
+        VersionExpiry(candidates: configuration.candidates, preEditDays: configuration.expirePreEditDays)
     }
 
     private func collect(dryRun: Bool, actor: Int) async throws(RPCError) -> StoreGCResult {
         try await answering {
-            let rules = configuration.candidates
+            let rules = expiry
             let expired =
                 dryRun
-                ? try await database.read { try CandidateExpiry.due(rules, now: .now, $0) }
-                : try await database.change { try CandidateExpiry.expire(rules, in: $0) }
+                ? try await database.read { try rules.due($0) }
+                : try await database.change { try rules.expire(in: $0) }
             let now = Timestamp.now.milliseconds
             let uploading = uploads.oldest
             let (manifests, oldest) = try await database.read { db in
                 (
-                    try VersionRow.liveManifests(db, leaving: expired),
+                    try VersionRow.liveManifests(db, leaving: expired.all),
                     try Int64.fetchOne(
                         db,
                         sql: """
@@ -104,7 +118,8 @@ extension ControlPlane {
             if !dryRun { await finishPurges() }
             return StoreGCResult(
                 objects: garbage.objects, bytes: Int64(garbage.bytes), dryRun: dryRun,
-                expired: expired.map { VersionReference(model: $0.model, version: $0.number) })
+                expired: expired.candidates.map(\.reference),
+                expiredPreEdit: expired.preEdit.map(\.reference))
         }
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checkpoints
-import Glibc
 import GRDB
 import Protocol
 
@@ -20,18 +19,26 @@ extension ControlPlane {
         return try await answering {
             // Of what was asked: the daemon's defaults may have changed since.
             let keyHash = try spec.key.map { _ in try IdempotencyKey.hash(params.spec) }
-            if let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) }) {
+            if spec.key != nil,
+                let existing = try await database.read({ try Self.existing(spec, keyHash, peer, $0) })
+            {
                 return existing
             }
+            try configuration.checkGroup(of: spec)
             let restricted = try await restriction(of: spec, peer)
             let isDryRun = params.dryRun == true
-            if spec.parameters?.startedBy == .mpi,
-                let fault = MPILauncher(path: configuration.mpirun).fault
-            {
+            if let place = spec.parameters?.startedBy, let fault = launchMethods.method(place).fault {
                 throw RPCError(
-                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.ranks")
+                    .badInput, fault.message, hint: fault.hint,
+                    field: "spec.parameters.\(spec.parameters?.launcher == nil ? "ranks" : "launcher")")
             }
-            try await offloading { [store] in try GateRowRules.check(spec, in: store) }
+            if spec.parameters?.device == .cuda, let fault = await card().fault {
+                throw RPCError(
+                    .badInput, fault.message, hint: fault.hint, field: "spec.parameters.device")
+            }
+            if spec.gate != nil {
+                try await offloading { [store] in try GateRowRules.check(spec, in: store) }
+            }
             let predicted = try await predict(spec)
             var files: DescriptorSet?
             if !isDryRun, let transfer = spec.parameters?.transfer {
@@ -50,17 +57,34 @@ extension ControlPlane {
                     spec, transferred: transferred, predicted: predicted, budget: budget, shapes: shapes,
                     plan: plan, $0)
             }
-            try checkRoom(submission.estimate.disk, writes: spec.kind.writesVersion)
+            let limits = configuration.limits
+            try limits.checkRoom(submission.estimate.disk, writes: spec.kind.writesVersion)
+            try await database.read {
+                try limits.checkQuotas(
+                    submission.versionBytes, of: spec.model?.model, for: peer.actor, $0)
+            }
             guard !isDryRun else {
                 return JobSubmitResult(
                     job: nil, existing: false, estimate: submission.estimate, warnings: submission.warnings,
                     spec: submission.spec)
             }
-            let result = try await insert(submission, predicted, keyHash, files, plan, peer)
-            if let restricted { try await record(restricted, spec.kind.rawValue, job: result.job?.id, peer) }
-            await scheduler.wake()
+            let result = try await insert(submission, predicted, keyHash, files, plan, restricted, peer)
+            FailPoint.afterSubmit.reach()
+            // One that is held, or waits for another, lets nothing start.
+            if result.job?.state == .queued || spec.deadline != nil { await scheduler.wake() }
             return result
         }
+    }
+
+    /// The card that jobs can compute on, or why there is none.
+    package func card() async -> CardReport {
+        guard let cardProbe else {
+            return CardReport(
+                fault: JobFailure(
+                    .unsupported, "\(WorkerExecutable.name) was not found",
+                    hint: "name it with the setting worker"))
+        }
+        return await cardProbe.report()
     }
 
     /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.
@@ -69,13 +93,13 @@ extension ControlPlane {
         let estimator = try await database.read { [shapes] in
             try Submission.estimator(spec, transferred: 0, shapes, $0)
         }
-        guard let question = estimator.question(threads: configuration.threads) else { return nil }
+        guard let question = estimator.question(threads: configuration.threads(for: spec)) else { return nil }
         return await predictor.answer(question)
     }
 
     private func insert(
         _ submission: Submission, _ predicted: MemoryAnswer?, _ keyHash: String?, _ files: DescriptorSet?,
-        _ plan: ReplayPlan?, _ peer: Peer
+        _ plan: ReplayPlan?, _ restricted: RestrictedUse?, _ peer: Peer
     ) async throws -> JobSubmitResult {
         let (spec, table, budget, shapes) = (submission.spec, scheduler.descriptors, budget, shapes)
         let userJobs = configuration.userJobs
@@ -89,6 +113,8 @@ extension ControlPlane {
             var queued = submission
             queued.state = current.state
             let job = try Self.enqueue(queued, keyHash, peer, in: change)
+            try restricted?.record(spec.kind.rawValue, job: job.id, peer, in: change)
+            FailPoint.insideSubmit.reach()
             // Before the commit: the scheduler may claim the job right after it.
             if let files { table[job.id] = files }
             return JobSubmitResult(
@@ -106,8 +132,8 @@ extension ControlPlane {
                 try Int.fetchOne(
                     db,
                     sql: """
-                        SELECT count(*) FROM job WHERE submitter = ? AND interactive = 0 AND state IN ('held', 'blocked',
-                          'queued', 'running', 'paused', 'cancelling', 'committing')
+                        SELECT coalesce(sum(jobs), 0) FROM job_count WHERE submitter = ? AND interactive = 0
+                          AND state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                         """, arguments: [peer.actor]) ?? 0
             guard own + count <= userJobs else {
                 throw RPCError(
@@ -122,8 +148,8 @@ extension ControlPlane {
             try Int.fetchOne(
                 db,
                 sql: """
-                    SELECT count(*) FROM job WHERE state IN ('held', 'blocked', 'queued', 'running', 'paused',
-                      'cancelling', 'committing')
+                    SELECT coalesce(sum(jobs), 0) FROM job_count
+                    WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                     """) ?? 0
         guard waiting + count <= queueCapacity else {
             throw RPCError(
@@ -140,7 +166,8 @@ extension ControlPlane {
         let id = try JobRow.insert(
             spec, state: submission.state, reason: submission.state == .blocked ? "dependency" : nil,
             submitter: peer.actor,
-            memory: submission.estimate.memory, warnings: submission.warnings, keyHash: keyHash,
+            memory: submission.estimate.memory, disk: submission.estimate.disk, warnings: submission.warnings,
+            keyHash: keyHash,
             in: change)
         if !spec.kind.isInteractive {
             var body = JSONObject()
@@ -202,28 +229,6 @@ extension ControlPlane {
             warnings: row.job.warnings)
     }
 
-    /// Refuses what cannot fit on the disk.
-    ///
-    /// - Parameter writes: Whether it makes a version, so that `free_space_floor` counts. What frees space, and what only
-    ///   reads, goes on below the floor.
-    func checkRoom(_ needed: Int64, writes: Bool) throws(RPCError) {
-        guard let (free, total) = space else { return }
-        let floor = writes ? configuration.freeSpaceFloor?.bytes(of: total) ?? 0 : 0
-        guard needed > free - floor else { return }
-        let kept = floor > 0 ? ", of which \(floor >> 20) MiB stay free (free_space_floor)" : ""
-        throw RPCError(
-            .storageFull,
-            "the job may write \(needed >> 20) MiB and \(free >> 20) MiB are free in \(directory.path)\(kept)",
-            hint: "unlearnctl store gc frees what no version needs, unlearnctl purge what nobody may keep")
-    }
-
     /// Free bytes of the store's file system.
-    var freeBytes: Int64? { space?.free }
-
-    private var space: (free: Int64, total: Int64)? {
-        var status = statvfs()
-        guard statvfs(directory.path, &status) == 0 else { return nil }
-        let block = Int64(status.f_frsize)
-        return (Int64(status.f_bavail) * block, Int64(status.f_blocks) * block)
-    }
+    var freeBytes: Int64? { configuration.limits.space?.free }
 }

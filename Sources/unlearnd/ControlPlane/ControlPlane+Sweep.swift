@@ -24,6 +24,7 @@ extension ControlPlane {
                 let base = VersionReference(model: row.model, version: row.number)
                 return (base, try SweepExpansion.specs(params, on: base, family: family, defaults))
             }
+            try configuration.checkGroup(of: params.spec)
             // The family has one gate and one set of rows.
             if let spec = specs.first {
                 try await offloading { [store] in try GateRowRules.check(spec, in: store) }
@@ -39,7 +40,12 @@ extension ControlPlane {
             }
             let submissions = try await database.read(submit)
             let estimate = Self.together(submissions.map(\.estimate))
-            try checkRoom(estimate.disk, writes: true)
+            let limits = configuration.limits
+            try limits.checkRoom(estimate.disk, writes: true)
+            try await database.read {
+                try limits.checkQuotas(
+                    submissions.reduce(0) { $0 + $1.versionBytes }, of: model.model, for: peer.actor, $0)
+            }
             var result = JobSweepResult(
                 family: nil, base: base, jobs: [], size: specs.count, estimate: estimate,
                 warnings: submissions.first?.warnings ?? [])

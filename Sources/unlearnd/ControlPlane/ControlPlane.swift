@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checkpoints
+import GRDB
 import Logging
 import Protocol
 import Synchronization
@@ -17,14 +18,18 @@ package final class ControlPlane: Sendable {
     let database: StateDatabase
     let hub: EventHub
     let store: ObjectStore
+    /// The keys of an encrypted store.
+    let ring: KeyRing?
     let shapes: ModelShapes
     let scheduler: Scheduler
     let predictor: MemoryPredictor?
+    let cardProbe: CardProbe?
     let checkpoints: TrainingCheckpointFiles
     let uploads = OpenUploads()
     let sharedRows: SharedRows
     let reserve: SpaceReserve
     let publisher: Publisher
+    let launchMethods: LaunchMethods
     let logger: Logger
 
     /// What was found unfinished at the start, and what became of it: `requeued`, `cancelled`, `lost`, `failed`.
@@ -40,6 +45,8 @@ package final class ControlPlane: Sendable {
         settings = Mutex((configuration, budget))
         self.transfers = transfers
         self.logger = logger
+        // Before so much as the lock is written: a newer version's directory is left as it is.
+        try Self.refuseNewer(configuration.stateDirectory)
         directory = try StateDirectory(path: configuration.stateDirectory)
         try directory.refuseHalfRestored()
         try directory.waitForWorkers(seconds: 10)
@@ -48,14 +55,27 @@ package final class ControlPlane: Sendable {
         self.hub = hub
         database = try StateDatabase(path: directory.database) { hub.publish($0) }
         let instance = String(UInt64.random(in: .min ... .max), radix: 16)
+        let master: MasterKey?
         do {
-            store = try ObjectStore(root: directory.path)
+            let opened = try StoreOpening(
+                directory.path, encryption: configuration.encryption, master: configuration.masterKey)
+            (store, ring, master) = (opened.store, opened.ring, opened.master)
+            if let ring = opened.ring {
+                let path = directory.path
+                try database.readNow { try KeyRingMark.check(ring.generation, path, $0) }
+                logger.info(
+                    "the store is encrypted: key ring \(ring.generation), master key \(ring.masterID)")
+            }
             let swept = try store.sweepStaging()
             if swept > 0 { logger.info("swept what \(swept) unfinished writers left") }
             guard checkpoints.make() else {
                 throw JobFailure(.storage, "the directory training cannot be made")
             }
             checkpoints.remove([], unfinished: true)
+        } catch let error as StartupError {
+            throw error
+        } catch let error as CheckpointError where error.code == .locked {
+            throw StartupError(.encryption, error.message, hint: error.hint)
         } catch {
             throw StartupError(
                 .store, "the object store in \(directory.path) cannot be used: \(error)",
@@ -78,10 +98,11 @@ package final class ControlPlane: Sendable {
                 .database, "the jobs of the earlier daemon cannot be put back: \(error)",
                 hint: "check the disk's space")
         }
+        let storeName = try StoreName.read(directory.path)
         shapes = ModelShapes(store: store)
         sharedRows = SharedRows(store: store)
         publisher = Publisher(
-            targets: configuration.publishTargets, store: try StoreName.read(directory.path), objects: store,
+            targets: configuration.publishTargets, store: storeName, objects: store,
             database: database, sharedRows: sharedRows)
         reserve = SpaceReserve(directory.path)
         reserve.take()
@@ -90,21 +111,40 @@ package final class ControlPlane: Sendable {
         predictor = executable.map {
             MemoryPredictor(executable: $0, environment: WorkerExecutable.environment())
         }
+        let hasBeenElsewhere =
+            (try? database.readNow {
+                try Bool.fetchOne($0, sql: "SELECT EXISTS(SELECT 1 FROM job WHERE placement IS NOT NULL)")
+            })
+            ?? false
+        launchMethods = LaunchMethods(
+            mpi: MPILauncher(path: configuration.mpirun),
+            slurm: SlurmLauncher(
+                settings: configuration.slurm,
+                watch: SlurmWatch(
+                    store: storeName, settings: configuration.slurm, hasLeft: hasBeenElsewhere, logger: logger
+                )))
+        cardProbe = executable.map {
+            CardProbe(executable: $0, environment: WorkerExecutable.environment())
+        }
         scheduler = Scheduler(
             planner: ClaimPlanner(
                 parallel: configuration.parallel, interactive: configuration.interactive,
-                memoryLimit: budget.limit,
+                remote: configuration.slurm.parallel, memoryLimit: budget.limit,
                 owner: instance, store: directory.path, lifeLock: directory.lifeLock,
-                threads: configuration.threads),
-            database: database, hub: hub, store: store,
-            launcher: executable.map {
+                threads: configuration.threads, threadLimit: configuration.threadLimit,
+                remoteThreads: configuration.slurm.threads ?? configuration.threads,
+                groups: configuration.groups, limits: configuration.limits, shapes: shapes,
+                descriptors: DescriptorTable()),
+            database: database, hub: hub, store: store, ring: ring,
+            launcher: executable.map { [launchMethods] in
                 WorkerLauncher(
-                    executable: $0, environment: WorkerExecutable.environment(),
-                    mpi: MPILauncher(path: configuration.mpirun), grace: configuration.grace)
+                    executable: $0, environment: WorkerExecutable.environment(), methods: launchMethods,
+                    grace: configuration.grace)
             },
-            grace: configuration.grace, checkpoints: checkpoints,
+            configuration: configuration, checkpoints: checkpoints,
             backups: BackupPreparation(
-                targets: configuration.backupTargets, stateDirectory: directory.path, database: database),
+                targets: configuration.backupTargets, stateDirectory: directory.path, database: database,
+                master: master),
             publisher: publisher, logger: logger)
         if !recovered.isEmpty {
             logger.notice(
@@ -113,11 +153,22 @@ package final class ControlPlane: Sendable {
         }
     }
 
+    /// Refuses a state directory that a newer version has used.
+    private static func refuseNewer(_ path: String) throws(StartupError) {
+        try DatabaseFormat.refuseForeign(path + "/unlearnd.sqlite")
+        do { try ObjectStore.refuseForeign(root: path) } catch {
+            throw StartupError(
+                .store, "the object store in \(path) cannot be used: \(error)",
+                hint: "nothing was changed; start the version that wrote it")
+        }
+    }
+
     /// Finishes what purges of an earlier daemon have left to do, and lets jobs start. Until then everything but running
     /// jobs works.
     package func start() async {
         await finishPurges()
         await repairPublications()
+        await launchMethods.slurm.watch.sweep()
         await scheduler.start()
     }
 
@@ -133,12 +184,13 @@ package final class ControlPlane: Sendable {
         await shutdown()
     }
 
-    /// Gives up candidates whose time is over, and tries again what purges have left, until the calling task is
-    /// cancelled.
+    /// Gives up versions whose time is over, tries again what purges have left, and has the store verified when that is
+    /// due, until the calling task is cancelled.
     package func tidyRegularly() async {
         while !Task.isCancelled {
-            await tidyCandidates()
+            await tidyVersions()
             await finishPurges()
+            await verifyRegularly()
             // Often enough for rules that count in days.
             try? await Task.sleep(for: .seconds(3600))
         }
@@ -170,7 +222,14 @@ package final class ControlPlane: Sendable {
         configuration.stateDirectory = self.configuration.stateDirectory
         configuration.workerPath = self.configuration.workerPath
         configuration.mpirun = self.configuration.mpirun
+        // Only how much goes to Slurm can change, not how.
+        (configuration.slurm.srun, configuration.slurm.allocation, configuration.slurm.options) = (
+            self.configuration.slurm.srun, self.configuration.slurm.allocation,
+            self.configuration.slurm.options
+        )
         configuration.publishTargets = self.configuration.publishTargets
+        configuration.encryption = self.configuration.encryption
+        configuration.masterKey = self.configuration.masterKey
         if !keys.isEmpty {
             try await database.change { try $0.audit("configuration.reload", actor: -1, .object(keys)) }
         }

@@ -32,7 +32,7 @@ extension RPCError {
         let hint = error.hint.isEmpty ? nil : error.hint
         switch error.code {
         case .storageFull: self.init(.storageFull, error.message, hint: hint)
-        case .corrupt, .newerFormat: self.init(.integrity, error.message, hint: hint)
+        case .corrupt, .newerFormat, .locked: self.init(.integrity, error.message, hint: hint)
         case .missing:
             self.init(
                 .integrity, error.message, hint: hint ?? "unlearnctl store verify finds what is missing")

@@ -14,6 +14,8 @@ package struct StartupError: Error, Hashable, Sendable, CustomStringConvertible 
         case database
         /// The object store cannot be used.
         case store
+        /// The store is encrypted and cannot be opened, or is not what the configuration says.
+        case encryption
     }
 
     package var code: Code

@@ -18,6 +18,8 @@ package struct JobRow: Sendable {
     package var pauseRequested: Bool
     /// What admission counts for it, bytes.
     var memory: Int64
+    /// How often it may still be tried again by itself.
+    package var retriesLeft: Int
     /// The hash of the body that its idempotency key stands for.
     var keyHash: String?
 
@@ -25,39 +27,61 @@ package struct JobRow: Sendable {
     /// The job's state.
     package var state: JobState { job.state }
 
+    /// What ``init(_:)`` reads, in its order: by position, because a name is searched for in every row anew.
+    private static let columns = """
+        id, spec, state, submitter, created, reason, base, version, digest, head_moved, head_reason, gate, evaluation,
+        training, result, error, warnings, checkpoint, attempt, started, finished, retried, run_at, epoch, interruptions,
+        owner, cancel_requested, pause_requested, memory, retries_left, idempotency_hash,
+        placement
+        """
+
     private init(_ row: Row) throws {
-        let spec: JobSpec = try JSONColumn.decode(row["spec"])
+        func time(_ index: Int) -> Timestamp? {
+            (row[index] as Int64?).map { Timestamp(milliseconds: $0) }
+        }
+        func version(_ index: Int) -> VersionNumber? { (row[index] as Int?).flatMap { VersionNumber($0) } }
+        func json<T: Decodable>(_ index: Int) throws -> T? {
+            guard let text: String = row[index] else { return nil }
+            return try JSONColumn.decode(text) as T
+        }
+        guard let state = (row[2] as String?).flatMap(JobState.init(rawValue:)) else {
+            throw UnreadableColumn(table: "job", column: "state")
+        }
         job = Job(
-            id: row["id"], spec: spec, state: try row.named("job", "state", JobState.init(rawValue:)),
-            submitter: row["submitter"], created: Timestamp(milliseconds: row["created"]))
-        job.reason = row["reason"]
-        job.base = row.version("base")
-        job.version = row.version("version")
-        job.digest = (row["digest"] as String?).flatMap(Digest.init(hex:))
-        job.headMoved = row["head_moved"]
-        job.headReason = row["head_reason"]
-        job.gate = try JSONColumn.value(row, "gate")
-        job.evaluation = try JSONColumn.value(row, "evaluation")
-        job.training = try JSONColumn.value(row, "training")
-        job.result = try JSONColumn.value(row, "result")
-        job.error = try JSONColumn.value(row, "error")
-        job.warnings = try JSONColumn.decode(row["warnings"])
-        job.checkpoint = try JSONColumn.value(row, "checkpoint")
-        job.attempt = row["attempt"]
-        job.started = row.time("started")
-        job.finished = row.time("finished")
-        epoch = row["epoch"]
-        interruptions = row["interruptions"]
-        owner = row["owner"]
-        cancelRequested = row["cancel_requested"]
-        pauseRequested = row["pause_requested"]
-        memory = row["memory"]
-        keyHash = row["idempotency_hash"]
+            id: row[0], spec: try JSONColumn.decode(row[1]), state: state, submitter: row[3],
+            created: Timestamp(milliseconds: row[4]))
+        job.reason = row[5]
+        job.base = version(6)
+        job.version = version(7)
+        job.digest = (row[8] as String?).flatMap(Digest.init(hex:))
+        job.headMoved = row[9]
+        job.headReason = row[10]
+        job.gate = try json(11)
+        job.evaluation = try json(12)
+        job.training = try json(13)
+        job.result = try json(14)
+        job.error = try json(15)
+        job.warnings = try JSONColumn.decode(row[16])
+        job.checkpoint = try json(17)
+        job.placement = try json(31)
+        job.attempt = row[18]
+        job.started = time(19)
+        job.finished = time(20)
+        job.retried = row[21]
+        if state == .queued, job.reason == ClaimPlanner.Reason.retrying.rawValue { job.retryAt = time(22) }
+        epoch = row[23]
+        interruptions = row[24]
+        owner = row[25]
+        cancelRequested = row[26]
+        pauseRequested = row[27]
+        memory = row[28]
+        retriesLeft = row[29]
+        keyHash = row[30]
     }
 
     /// The job with that number.
     static func find(_ id: JobID, _ db: Database) throws -> JobRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(JobRow.init)
+        try Row.fetchOne(db, sql: "SELECT \(columns) FROM job WHERE id = ?", arguments: [id]).map(JobRow.init)
     }
 
     /// The job with that number.
@@ -72,7 +96,7 @@ package struct JobRow: Sendable {
     /// The job that a user's key stands for.
     static func find(key: String, submitter: Int, _ db: Database) throws -> JobRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM job WHERE submitter = ? AND idempotency_key = ?",
+            db, sql: "SELECT \(columns) FROM job WHERE submitter = ? AND idempotency_key = ?",
             arguments: [submitter, key]
         ).map(JobRow.init)
     }
@@ -80,8 +104,20 @@ package struct JobRow: Sendable {
     /// The jobs in any of these states, oldest first.
     static func all(in states: [JobState], _ db: Database) throws -> [JobRow] {
         let names = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-        return try Row.fetchAll(db, sql: "SELECT * FROM job WHERE state IN (\(names)) ORDER BY id").map(
-            JobRow.init)
+        return try Row.fetchAll(db, sql: "SELECT \(columns) FROM job WHERE state IN (\(names)) ORDER BY id")
+            .map(
+                JobRow.init)
+    }
+
+    /// The waiting jobs whose files lie open in the daemon.
+    static func withFiles(_ db: Database) throws -> [JobRow] {
+        try Row.fetchAll(
+            db,
+            sql: """
+                SELECT \(columns) FROM job INDEXED BY job_files WHERE state IN ('held', 'blocked', 'queued')
+                  AND json_extract(spec, '$.parameters.transfer') IS NOT NULL ORDER BY id
+                """
+        ).map(JobRow.init)
     }
 
     /// Whether a job reads or heals the whole store now.
@@ -93,9 +129,6 @@ package struct JobRow: Sendable {
     static func list(_ query: JobListParams, _ db: Database) throws -> [JobRow] {
         var conditions = ["1"]
         var arguments: StatementArguments = []
-        if let states = query.states {
-            conditions.append("state IN (\(states.map { "'\($0.rawValue)'" }.joined(separator: ", ")))")
-        }
         if let model = query.model {
             conditions.append("model = ?")
             arguments += [model.text]
@@ -109,30 +142,40 @@ package struct JobRow: Sendable {
             arguments += [sweep]
         }
         if query.all != true { conditions.append("(interactive = 0 OR kind = 'publish')") }
-        arguments += [max(1, min(query.limit ?? 100, 1000))]
-        let rows = try Row.fetchAll(
-            db,
-            sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
-            arguments: arguments)
-        return try rows.reversed().map(JobRow.init)
+        let limit = max(1, min(query.limit ?? 100, 1000))
+        arguments += [limit]
+        // One query for each state: they come in order from an index, however many jobs are in other states.
+        let states = query.states.map { Set($0).map { "state = '\($0.rawValue)' AND " } } ?? [""]
+        let rows = try states.flatMap { state in
+            try Row.fetchAll(
+                db,
+                sql:
+                    "SELECT \(columns) FROM job WHERE \(state)\(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
+                arguments: arguments)
+        }
+        let newest = rows.count > limit ? rows.sorted { $0[0] as Int > $1[0] }.prefix(limit) : rows[...]
+        return try newest.map(JobRow.init).sorted { $0.id < $1.id }
     }
 
     /// Adds a job in its first state and returns its number.
     package static func insert(
-        _ spec: JobSpec, state: JobState, reason: String?, submitter: Int, memory: Int64, warnings: [String],
-        keyHash: String?, in change: Change
+        _ spec: JobSpec, state: JobState, reason: String?, submitter: Int, memory: Int64, disk: Int64 = 0,
+        warnings: [String], keyHash: String?, in change: Change
     ) throws -> JobID {
         try change.db.execute(
             sql: """
                 INSERT INTO job(kind, model, spec, state, reason, interactive, writes, priority, run_at, created, memory,
-                  warnings, submitter, idempotency_key, idempotency_hash)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  warnings, submitter, idempotency_key, idempotency_hash, disk, job_group, deadline, retries_left,
+                  remote)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 spec.kind.rawValue, spec.model?.model.text, try JSONColumn.text(spec), state.rawValue, reason,
                 spec.kind.isPrompt, spec.kind.writesVersion, spec.priority ?? 0,
                 spec.at?.milliseconds ?? 0,
                 change.now.milliseconds, memory, try JSONColumn.text(warnings), submitter, spec.key, keyHash,
+                disk, spec.group, spec.deadline?.milliseconds, spec.retries ?? 0,
+                spec.parameters?.launcher == .slurm,
             ])
         let id = JobID(change.db.lastInsertedRowID)
         for dependency in spec.after ?? [] {
@@ -202,6 +245,23 @@ package struct JobRow: Sendable {
         try change.db.execute(
             sql: "UPDATE job SET checkpoint = ?, interruptions = 0 WHERE id = ? AND epoch = ?",
             arguments: [try JSONColumn.text(checkpoint), id, epoch])
+    }
+
+    /// Notes where a cluster has put the job; false when that start of it is over. The reason why it waits there is the
+    /// job's own.
+    static func place(_ placement: JobPlacement, of id: JobID, epoch: Int, in change: Change) throws -> Bool {
+        try change.db.execute(
+            sql: """
+                UPDATE job SET placement = ?, reason = CASE WHEN state = 'running' AND pause_requested = 0 THEN ? ELSE reason END
+                WHERE id = ? AND epoch = ? AND state IN ('running', 'cancelling')
+                """,
+            arguments: [
+                try JSONColumn.text(placement),
+                placement.state == "PENDING"
+                    ? "\(placement.launcher.rawValue): \(placement.reason ?? placement.state)" : nil,
+                id, epoch,
+            ])
+        return change.db.changesCount == 1
     }
 
     /// Adds warnings that the job does not have yet.

@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 6
+    static let version = 8
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -37,8 +37,22 @@ enum Schema {
             for statement in publishing { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 6")
         }
+        migrator.registerMigration("7") { db in
+            for statement in queueing { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 7")
+        }
+        migrator.registerMigration("8") { db in
+            for statement in clusters { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 8")
+        }
         return migrator
     }
+
+    /// Jobs that a cluster runs.
+    private static let clusters = [
+        "ALTER TABLE job ADD COLUMN placement TEXT CHECK(placement IS NULL OR json_valid(placement))",
+        "ALTER TABLE job ADD COLUMN remote INTEGER NOT NULL DEFAULT 0 CHECK(remote IN (0, 1))",
+    ]
 
     private static let evidence = [
         // Data and texts apart: a purge takes the texts.

@@ -11,10 +11,13 @@ enum Setting: String {
         try String.fetchOne(db, sql: "SELECT value FROM setting WHERE key = ?", arguments: [rawValue]) == "on"
     }
 
-    func set(_ on: Bool, in change: Change) throws {
+    func set(_ on: Bool, in change: Change) throws { try Self.put(rawValue, on ? "on" : "off", in: change) }
+
+    /// Writes the value of a key.
+    static func put(_ key: String, _ value: String, in change: Change) throws {
         try change.db.execute(
             sql:
                 "INSERT INTO setting(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
-            arguments: [rawValue, on ? "on" : "off"])
+            arguments: [key, value])
     }
 }

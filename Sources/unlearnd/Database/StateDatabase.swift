@@ -11,6 +11,7 @@ package final class StateDatabase: Sendable {
     private let pool: DatabasePool
     private let publish: @Sendable ([Event]) -> Void
     private let pending = PendingChanges()
+    private let trim: MemoryTrim
 
     /// Opens the database, checks it and brings its schema up to date.
     ///
@@ -19,6 +20,7 @@ package final class StateDatabase: Sendable {
     package init(path: String, publish: @escaping @Sendable ([Event]) -> Void) throws(StartupError) {
         self.path = path
         self.publish = publish
+        try DatabaseFormat.refuseForeign(path)
         do {
             try Self.inspect(path)
             pool = try DatabasePool(path: path, configuration: Self.configuration)
@@ -35,6 +37,8 @@ package final class StateDatabase: Sendable {
                     hint: "use a SQLite library that was built without a fixed synchronous setting")
             }
             try Schema.migrator.migrate(pool)
+            trim = MemoryTrim { [pool] in pool.releaseMemoryEventually() }
+            trim.used()
             guard chmod(path, 0o600) == 0 else {
                 throw StartupError(
                     .database, "\(path): cannot set its mode: \(String(cString: strerror(errno)))",
@@ -56,11 +60,15 @@ package final class StateDatabase: Sendable {
         configuration.qos = .unspecified
         configuration.foreignKeysEnabled = true
         configuration.maximumReaderCount = 4
+        // Their caches are emptied when it is quiet; what it takes to open one is kept.
+        configuration.persistentReadOnlyConnections = true
         configuration.label = "unlearnd"
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA secure_delete = ON")
             try db.execute(sql: "PRAGMA temp_store = MEMORY")
             try db.execute(sql: "PRAGMA journal_size_limit = 67108864")
+            // KiB; five connections have one each, and the system caches the file's pages anyway.
+            try db.execute(sql: "PRAGMA cache_size = -1024")
         }
         return configuration
     }
@@ -73,19 +81,13 @@ package final class StateDatabase: Sendable {
         configuration.qos = .unspecified
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { db in
+            // Other programs' files with an identifier of their own are refused before; these have none.
             let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
             let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
             guard application == Schema.applicationID || tables == 0 else {
                 throw StartupError(
                     .database, "\(path) is another program's database (application_id \(application))",
                     hint: "name another state directory")
-            }
-            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-            guard version <= Schema.version else {
-                throw StartupError(
-                    .database,
-                    "\(path) has schema \(version), written by a newer version; this one knows \(Schema.version)",
-                    hint: "start the newer version, or restore a backup made before the upgrade")
             }
             let faults = try String.fetchAll(db, sql: "PRAGMA quick_check(5)")
             guard faults == ["ok"] else {
@@ -104,7 +106,8 @@ package final class StateDatabase: Sendable {
 
     /// Reads a consistent state.
     package func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
-        try await pool.read(body)
+        trim.used()
+        return try await pool.read(body)
     }
 
     /// Changes the state, all or nothing, and then publishes its events. Changes that come while another is being
@@ -112,7 +115,8 @@ package final class StateDatabase: Sendable {
     ///
     /// Goes on when the caller's task is cancelled: a client that hangs up does not undo what it asked for.
     package func change<T: Sendable>(_ body: @escaping @Sendable (Change) throws -> T) async throws -> T {
-        try await withCheckedThrowingContinuation { continuation in
+        trim.used()
+        return try await withCheckedThrowingContinuation { continuation in
             let change = PendingChange { db in
                 let change = Change(db: db, now: .now)
                 do {
@@ -171,8 +175,10 @@ package final class StateDatabase: Sendable {
     }
 
     /// ``change(_:)-(_)`` for the start, before anything runs.
-    package func changeNow<T>(_ body: (Change) throws -> T) throws -> T {
-        try pool.writeWithoutTransaction { db in try Self.change(db, publish, body) }
+    ///
+    /// - Parameter now: The time of its rows, where that is not the clock's.
+    package func changeNow<T>(at now: Timestamp = .now, _ body: (Change) throws -> T) throws -> T {
+        try pool.writeWithoutTransaction { db in try Self.change(db, now, publish, body) }
     }
 
     /// Runs `body` between two changes, so that nothing is committed or published meanwhile.
@@ -183,9 +189,9 @@ package final class StateDatabase: Sendable {
     }
 
     private static func change<T>(
-        _ db: Database, _ publish: ([Event]) -> Void, _ body: (Change) throws -> T
+        _ db: Database, _ now: Timestamp, _ publish: ([Event]) -> Void, _ body: (Change) throws -> T
     ) throws -> T {
-        let change = Change(db: db, now: .now)
+        let change = Change(db: db, now: now)
         var result: Result<T, any Error>?
         try db.inTransaction(.immediate) {
             result = .success(try body(change))

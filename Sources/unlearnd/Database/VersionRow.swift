@@ -124,7 +124,10 @@ struct VersionRow: Hashable, Sendable {
         guard !version.isGone else {
             throw RPCError(
                 .gone,
-                "the bytes of \(reference.model)@\(number) are gone: it was a candidate whose time was over",
+                "the bytes of \(reference.model)@\(number) are gone: "
+                    + (version.candidate
+                        ? "it was a candidate whose time was over"
+                        : "an accepted job had replaced it, and its time was over"),
                 hint: "name a version whose bytes are there; the job that made it can be submitted again"
             )
         }

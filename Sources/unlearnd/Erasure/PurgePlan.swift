@@ -64,6 +64,7 @@ struct PurgePlan {
             publications: try PublicationCopyRow.all(db).filter { references.contains($0.reference) }.map {
                 PublishedCopy(target: $0.target, version: $0.reference, name: $0.name)
             })
+        result.forget = job?.spec.forget
         result.backups = try BackupTrail.holding(nil, db)
         result.obstacles = try Self.obstacles(versions, sets, affected, job, now, db)
     }

@@ -14,8 +14,12 @@ struct Router: Sendable {
     /// The types of all methods.
     private(set) var schema = ProtocolSchema()
     private let logger: Logger
+    private let refusals: RefusalLog
 
-    init(logger: Logger) { self.logger = logger }
+    init(logger: Logger, refusals: RefusalLog) {
+        self.logger = logger
+        self.refusals = refusals
+    }
 
     /// Sets the code of a method.
     mutating func on<Params: Codable & Sendable, Result: Codable & Sendable>(
@@ -43,12 +47,13 @@ struct Router: Sendable {
             let result = try await route.answer(params, session)
             return Self.bounded(id, RPCMessage.result(id: id, result))
         } catch {
-            return RPCMessage.failure(id: id, reported(error, method))
+            return RPCMessage.failure(id: id, reported(error, method, session.peer))
         }
     }
 
-    /// Gives an internal error a number that is in the log too.
-    func reported(_ error: RPCError, _ method: Method) -> RPCError {
+    /// Gives an internal error a number that is in the log too, and a refusal a row of the audit log.
+    func reported(_ error: RPCError, _ method: Method, _ peer: Peer) -> RPCError {
+        if error.kind == .permissionDenied { refusals.refused(peer.uid, method.rawValue, error.kind) }
         guard error.kind == .internal else { return error }
         let incident = String(RandomToken.make().prefix(8))
         logger.error(

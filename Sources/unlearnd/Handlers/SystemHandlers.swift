@@ -13,6 +13,7 @@ extension Router {
                 memoryTotal: control.memoryTotal, memoryLimit: control.memoryLimit,
                 recovered: control.recovered)
         }
+        on(.systemCard) { (_: NoParams, _) async throws(RPCError) in await control.card() }
         describe(.sessionHello, SessionHelloParams.self, SessionHelloResult.self)
         describe(.systemPing, NoParams.self, PingResult.self)
         describe(.eventsSubscribe, SubscribeParams.self, SubscribeResult.self)

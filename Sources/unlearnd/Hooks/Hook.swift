@@ -6,8 +6,8 @@ import Protocol
 struct Hook: Hashable, Sendable {
     /// What a hook does.
     enum Action: Hashable, Sendable {
-        /// Runs a program without a shell: its absolute path, then its arguments.
-        case command([String])
+        /// Runs a program.
+        case command(HookCommand)
         /// Writes the event to the log.
         case journal
     }
@@ -15,8 +15,6 @@ struct Hook: Hashable, Sendable {
     /// Which events it is for: `head`, or `state:failed` for a change to that state.
     var events: [EventChoice]
     var action: Action
-    /// How long the program may take, seconds.
-    var timeout: Double
 
     /// How long a program may take unless said otherwise, seconds.
     static let defaultTimeout = 30.0
@@ -94,7 +92,7 @@ extension Hook {
             }
             events.append(choice)
         }
-        timeout = entry.timeoutSeconds ?? Self.defaultTimeout
+        let timeout = entry.timeoutSeconds ?? Self.defaultTimeout
         guard (0.1...3600).contains(timeout) else {
             throw Wrong(
                 member: "timeout_seconds", message: "timeout_seconds: \(timeout) is not from 0.1 to 3600",
@@ -109,7 +107,8 @@ extension Hook {
             do { _ = try TrustedProgram.resolve(path) } catch {
                 throw Wrong(member: "command", message: error.message, hint: error.hint)
             }
-            action = .command(command)
+            action = .command(
+                HookCommand(executable: path, arguments: Array(command.dropFirst()), limit: timeout))
         case (nil, true?): action = .journal
         default:
             throw Wrong(

@@ -18,8 +18,7 @@ final class HookRunner: Service {
     private static let grace = 5.0
 
     private struct Order: Sendable {
-        var hook: Hook
-        var command: [String]
+        var command: HookCommand
         var event: Event
     }
     private struct State {
@@ -43,7 +42,7 @@ final class HookRunner: Service {
         self.hub = hub
         self.scratch = scratch
         self.logger = logger
-        environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "UNLEARND_SOCKET": socket]
+        environment = ["UNLEARND_SOCKET": socket]
     }
 
     /// Takes other hooks; what waits or runs already goes on.
@@ -117,7 +116,7 @@ final class HookRunner: Service {
                         let text = (try? JSONValue(encoding: event))?.serializedString() ?? ""
                         logger.notice("event \(text)")
                     case .command(let command):
-                        let order = Order(hook: hook, command: command, event: event)
+                        let order = Order(command: command, event: event)
                         if case .dropped = orders.yield(order) { drop(order) }
                     }
                 }
@@ -144,19 +143,19 @@ final class HookRunner: Service {
             return state.dropped
         }
         guard let count else { return }
-        let run = "\(order.command[0]) was not run for event \(order.event.seq ?? 0)"
+        let run = "\(order.command.executable) was not run for event \(order.event.seq ?? 0)"
         logger.warning("hooks: \(run), too many wait already; \(count) runs were dropped since the start")
     }
 
     private func perform(_ order: Order) async {
         var variables = environment
         variables["UNLEARND_EVENT"] = order.event.type.rawValue
-        let program = HookProgram(
-            command: order.command, event: order.event, timeout: order.hook.timeout, environment: variables,
-            scratch: scratch, running: running)
+        let program = EventProgram(
+            command: order.command, event: order.event, environment: variables, scratch: scratch,
+            running: running)
         guard let end = await program.run() else { return }
         let text =
-            "hook \(order.command[0]) for event \(order.event.seq ?? 0) (\(order.event.type.rawValue)) \(end.text)"
+            "hook \(order.command.executable) for event \(order.event.seq ?? 0) (\(order.event.type.rawValue)) \(end.text)"
         if end.isFailure { logger.warning("\(text)") } else { logger.info("\(text)") }
     }
 }

@@ -129,7 +129,7 @@ struct Publisher: Sendable {
         let fault = await target.hook?.run([
             "UNLEARN_MODEL": copy.model.text, "UNLEARN_VERSION": copy.version.description,
             "UNLEARN_DIRECTORY": "\(target.directory)/versions/\(name)",
-        ])
+        ]).map { "the hook \($0)" }
         if let fault {
             try await database.change { try PublicationRow.set(hookFault: fault, at: target.name, in: $0) }
             await report("\(fault); \(target.name) shows \(copy.reference) all the same")

@@ -23,9 +23,9 @@ final class TargetDirectory: Sendable {
     }
 
     static let marker = ".unlearnd-target"
-    private static let link = "current"
-    private static let newLink = ".current.new"
-    private static let folder = "versions"
+    static let link = "current"
+    static let newLink = ".current.new"
+    static let folder = "versions"
 
     let path: String
     private let root: Int32
@@ -243,146 +243,5 @@ final class TargetDirectory: Sendable {
         let parts = name.split(separator: "-", omittingEmptySubsequences: false)
         return parts.count == 2 && VersionNumber(String(parts[0])) != nil && parts[1].utf8.count == 12
             && parts[1].utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-    }
-
-    // MARK: Steps
-
-    /// Checks the marker, or makes one in an empty directory.
-    private static func claim(_ root: Int32, _ path: String, _ target: String, _ store: String)
-        throws(JobFailure)
-    {
-        let text = "unlearnd publish target \(target) of store \(store)\n"
-        let thing = "\(path)/\(marker)"
-        var found = openat(root, marker, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        if found < 0 {
-            guard errno == ENOENT else { throw foreign(thing) }
-            try check(root, path, allowing: ["lost+found"])
-            found = openat(root, marker, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-            guard found >= 0 else { throw failure(thing, errno) }
-            defer { close(found) }
-            guard text.withCString({ write(found, $0, text.utf8.count) }) == text.utf8.count,
-                fchmod(found, 0o444) == 0
-            else {
-                _ = unlinkat(root, marker, 0)
-                throw failure(thing, errno)
-            }
-            try synchronize(found, thing)
-            close(try makeDirectory(root, folder, "\(path)/\(folder)"))
-            return try synchronize(root, path)
-        }
-        defer { close(found) }
-        var status = stat()
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        guard fstat(found, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid()
-        else {
-            throw foreign(thing)
-        }
-        let count = read(found, &bytes, bytes.count)
-        let written = count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : ""
-        // A daemon that died while it took an empty directory left the beginning of this.
-        guard written == text || text.hasPrefix(written) && isBare(root) else {
-            throw JobFailure(
-                .target, "\(path) is another store's, or another target's: \(thing) says so",
-                hint: "give every target of every daemon a directory of its own")
-        }
-        if written != text {
-            guard unlinkat(root, marker, 0) == 0 else { throw failure(thing, errno) }
-            return try claim(root, path, target, store)
-        }
-        guard mkdirat(root, folder, 0o700) == 0 else {
-            guard errno == EEXIST else { throw failure("\(path)/\(folder)", errno) }
-            return
-        }
-        guard fchmodat(root, folder, 0o755, 0) == 0 else { throw failure("\(path)/\(folder)", errno) }
-    }
-
-    private static func isBare(_ root: Int32) -> Bool {
-        (try? check(root, "", allowing: [marker, folder, "lost+found"])) != nil
-    }
-
-    /// Refuses what is not expected in a directory.
-    private static func check(_ directory: Int32, _ path: String, allowing names: Set<String>)
-        throws(JobFailure)
-    {
-        // A descriptor of its own: reading a directory moves its position.
-        let copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0, let stream = fdopendir(copy) else {
-            if copy >= 0 { close(copy) }
-            throw failure(path, errno)
-        }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != "..", !names.contains(name) { throw foreign("\(path)/\(name)") }
-        }
-    }
-
-    /// The directories of a copy, each before those within it.
-    private static func folders(_ files: [File]) -> [String] {
-        var folders: Set<String> = []
-        for file in files {
-            var parts = file.path.split(separator: "/").dropLast()
-            while !parts.isEmpty {
-                folders.insert(parts.joined(separator: "/"))
-                parts = parts.dropLast()
-            }
-        }
-        return folders.sorted { ($0.split(separator: "/").count, $0) < ($1.split(separator: "/").count, $1) }
-    }
-
-    /// Calls `body` with the open directory that holds the last component of a relative path.
-    private static func within<T>(
-        _ directory: Int32, _ path: String, _ thing: String, making: Bool = false,
-        _ body: (Int32, String) throws(JobFailure) -> T
-    ) throws(JobFailure) -> T {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard let leaf = parts.last, parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else {
-            throw JobFailure(.target, "\(path.debugDescription) is no path inside a directory")
-        }
-        var current = directory
-        defer { if current != directory { close(current) } }
-        for part in parts.dropLast() {
-            var next = openat(current, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-            if next < 0, errno == ENOENT, making { next = try makeDirectory(current, part, thing) }
-            guard next >= 0 else { throw failure(thing, errno) }
-            if current != directory { close(current) }
-            current = next
-        }
-        return try body(current, leaf)
-    }
-
-    /// Makes a directory that everybody can read and opens it.
-    private static func makeDirectory(_ parent: Int32, _ name: String, _ thing: String) throws(JobFailure)
-        -> Int32
-    {
-        guard mkdirat(parent, name, 0o700) == 0 else { throw failure(thing, errno) }
-        let descriptor = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(thing, errno) }
-        guard fchmod(descriptor, 0o755) == 0 else {
-            close(descriptor)
-            throw failure(thing, errno)
-        }
-        return descriptor
-    }
-
-    private static func synchronize(_ descriptor: Int32, _ thing: String) throws(JobFailure) {
-        guard fsync(descriptor) == 0 else { throw failure(thing, errno) }
-    }
-
-    private static func foreign(_ thing: String) -> JobFailure {
-        JobFailure(
-            .target, "\(thing) was not made by unlearnd: nothing is published there",
-            hint: "a publish target is an empty directory that only unlearnd writes to")
-    }
-
-    private static func failure(_ thing: String, _ number: Int32) -> JobFailure {
-        JobFailure(
-            [ENOSPC, EDQUOT, EIO].contains(number) ? .storage : .target,
-            "\(thing): \(String(cString: strerror(number)))",
-            hint:
-                "see that the publish target is there and that the daemon can write to it, then retry the job"
-        )
     }
 }

@@ -32,19 +32,19 @@ enum CandidateExpiry {
         var due: [VersionRow] = []
         for model in try ModelRow.all(db) {
             let live = try VersionRow.all(of: model.name, db).filter { !$0.isGone }
-            var staying = live
+            // How many versions that stay were made from each.
+            var children: [VersionNumber: Int] = [:]
+            for version in live { if let parent = version.parent { children[parent, default: 0] += 1 } }
             for (place, version) in live.filter(\.candidate).sorted(by: { $0.number > $1.number })
                 .enumerated()
             where place >= rules.depth && version.created.milliseconds < oldest
                 && version.number != model.head
             {
-                if needed == nil { needed = try named(now, db) }
-                let reference = VersionReference(model: version.model, version: version.number)
-                guard needed?.contains(reference) != true,
-                    !staying.contains(where: { $0.parent == version.number })
+                if needed == nil { needed = try VersionKeeping.references(at: now, db) }
+                guard needed?.contains(version.reference) != true, children[version.number, default: 0] == 0
                 else { continue }
                 due.append(version)
-                staying.removeAll { $0.number == version.number }
+                if let parent = version.parent { children[parent, default: 0] -= 1 }
             }
         }
         return due
@@ -53,39 +53,7 @@ enum CandidateExpiry {
     /// Gives them up, with an event and an audit row for each.
     static func expire(_ rules: CandidateRules, in change: Change) throws -> [VersionRow] {
         let due = try due(rules, now: change.now, change.db)
-        for version in due {
-            try change.db.execute(
-                sql: "UPDATE version SET state = 'gone' WHERE model = ? AND n = ?",
-                arguments: [version.model.text, version.number.number])
-            try change.record(
-                .expired, job: version.job, model: version.model,
-                ["version": .string(version.number.description), "digest": .string(version.digest.hex)])
-            try change.audit(
-                "version.expire", actor: -1,
-                [
-                    "model": .string(version.model.text), "version": .string(version.number.description),
-                    "digest": .string(version.digest.hex),
-                ])
-        }
+        for version in due { try version.giveUp(.candidate, in: change) }
         return due
-    }
-
-    /// The versions that unfinished jobs hold or name by number, and those that people keep.
-    private static func named(_ now: Timestamp, _ db: Database) throws -> Set<VersionReference> {
-        var named: Set<VersionReference> = []
-        for row in try Row.fetchAll(db, sql: "SELECT model, n FROM pin") {
-            let model = try row.named("pin", "model", ModelName.init(_:))
-            named.insert(VersionReference(model: model, version: row.version("n")))
-        }
-        named.formUnion(try HoldRow.kept(at: now, db))
-        for job in try JobRow.all(in: JobState.allCases.filter { !$0.isTerminal }, db) {
-            let spec = job.job.spec
-            let parameters = spec.parameters
-            let references = [
-                spec.model, spec.reference, parameters?.finetuned, parameters?.base, parameters?.other,
-            ]
-            named.formUnion(references.compactMap(\.self).filter { $0.version != nil })
-        }
-        return named
     }
 }

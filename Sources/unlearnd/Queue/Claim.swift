@@ -15,6 +15,8 @@ struct Claim: Sendable {
     var head: VersionNumber?
     /// The version of the model that the result comes from.
     var parent: VersionNumber?
+    /// What admission counts for it, bytes.
+    var memory: Int64
     var order: WorkerOrder
 
     var model: ModelName? { spec.model?.model }

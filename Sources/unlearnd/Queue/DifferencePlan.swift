@@ -20,13 +20,19 @@ struct DifferencePlan {
         var full: Set<Digest> = []
         for model in try ModelRow.all(db) {
             let live = try VersionRow.all(of: model.name, db).filter { !$0.isGone }
+            // Of a version's children that are no candidates, the newest.
+            var children: [VersionNumber: VersionRow] = [:]
+            for version in live where !version.candidate {
+                if let parent = version.parent { children[parent] = version }
+            }
             for version in live.sorted(by: { $0.number > $1.number }) {
                 if version.number == model.head || version.candidate || kept.contains(version.reference) {
                     full.insert(version.manifest)
                     continue
                 }
-                let child = live.last { $0.parent == version.number && !$0.candidate }
-                guard let child, child.manifest != version.manifest else { continue }
+                guard let child = children[version.number], child.manifest != version.manifest else {
+                    continue
+                }
                 pairs.append(ManifestPair(parent: version.manifest, child: child.manifest))
                 versions += [version, child]
             }

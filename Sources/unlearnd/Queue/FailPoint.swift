@@ -20,6 +20,12 @@ enum FailPoint: String, CaseIterable {
     case afterCommit = "after-commit"
     /// A head was moved by hand inside the transaction, which has not ended.
     case insideHeadMove = "inside-head-move"
+    /// The move is durable; nobody was told.
+    case afterHeadMove = "after-head-move"
+    /// A job was written inside the transaction of its submission, which has not ended.
+    case insideSubmit = "inside-submit"
+    /// The job is durable; nobody was told.
+    case afterSubmit = "after-submit"
     /// The orphans of an earlier daemon were put back inside the transaction, which has not ended.
     case insideRecovery = "inside-recovery"
 
@@ -42,6 +48,8 @@ enum FailPoint: String, CaseIterable {
     case afterPurgeDatasets = "after-purge-datasets"
     /// The objects are gone; the purge is not recorded as finished.
     case afterPurgeObjects = "after-purge-objects"
+    /// The keys are gone, too; the purge is not recorded as finished.
+    case afterPurgeKeys = "after-purge-keys"
 
     /// The database is copied into a backup directory; no object is.
     case afterBackupDraft = "after-backup-draft"

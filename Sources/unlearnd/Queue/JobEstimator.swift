@@ -79,7 +79,9 @@ struct JobEstimator {
     }
 
     /// The whole estimate.
-    var estimate: JobEstimate { JobEstimate(memory: memory, disk: disk, seconds: seconds, steps: steps) }
+    var estimate: JobEstimate {
+        JobEstimate(memory: memory, disk: disk, seconds: seconds, steps: steps, card: predicted?.card)
+    }
 
     /// Rough: the bytes and the arithmetic of the job over what one thread of a server of these years gets
     /// through, 0.12 GB/s of checkpoint and 80 GFLOP/s. A token of text is taken as four bytes.
@@ -104,6 +106,15 @@ struct JobEstimator {
         let bytes = Double(shape.bytes) * (spec.kind.editsVersion ? 1 : 0.3)
         let threads = Double(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         return (operations / 80e9 + bytes / 0.12e9) / threads
+    }
+
+    /// Bytes of the version that it makes; 0 for none.
+    var versionBytes: Int64 {
+        switch spec.kind {
+        case .import, .create: transferred
+        case _ where spec.kind.editsVersion: shape?.bytes ?? 0
+        default: 0
+        }
     }
 
     private var disk: Int64 {

@@ -36,6 +36,8 @@ package enum JobTransition: String, CaseIterable, Sendable {
     case expire
     /// The daemon stopped or died under it: it waits again, at no cost.
     case interrupt
+    /// It failed in a way that may pass, and waits to be tried again.
+    case backOff
     /// It was interrupted too often.
     case abandon
     /// Somebody wants it run again.
@@ -58,7 +60,7 @@ package enum JobTransition: String, CaseIterable, Sendable {
         case .succeed: [.running]
         case .fail: [.running, .committing]
         case .expire: [.held, .blocked, .queued]
-        case .interrupt: [.running, .committing]
+        case .interrupt, .backOff: [.running, .committing]
         case .abandon: [.running, .committing]
         case .retry: [.failed, .cancelled, .lost]
         }
@@ -68,7 +70,7 @@ package enum JobTransition: String, CaseIterable, Sendable {
     package var to: JobState {
         switch self {
         case .hold: .held
-        case .release, .unblock, .interrupt, .retry, .resume: .queued
+        case .release, .unblock, .interrupt, .backOff, .retry, .resume: .queued
         case .pause: .paused
         case .releaseBlocked: .blocked
         case .claim: .running

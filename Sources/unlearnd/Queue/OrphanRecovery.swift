@@ -39,8 +39,7 @@ package enum OrphanRecovery {
                 counts["requeued", default: 0] += 1
             }
         }
-        for row in try JobRow.all(in: [.held, .blocked, .queued], change.db)
-        where row.job.spec.parameters?.transfer != nil {
+        for row in try JobRow.withFiles(change.db) {
             guard
                 try JobRow.apply(.expire, to: row.id, reason: JobFailure.Kind.sourceGone.rawValue, in: change)
             else {

@@ -12,14 +12,17 @@ actor Scheduler {
     private let database: StateDatabase
     private let hub: EventHub
     private let store: ObjectStore
+    private let ring: KeyRing?
     private var launcher: WorkerLauncher?
     private var grace: Double
+    private var retryDelay: Double
+    private var deadlines: Deadlines
     private let checkpoints: TrainingCheckpointFiles
     private var backups: BackupPreparation
     private let publisher: Publisher
     private let logger: Logger
     /// Files of jobs that wait or run.
-    nonisolated let descriptors = DescriptorTable()
+    nonisolated let descriptors: DescriptorTable
 
     /// Seconds that a training job has, when the daemon stops, to finish its step and write its checkpoint.
     private static let trainingGrace = 60.0
@@ -32,17 +35,22 @@ actor Scheduler {
     private var timer: Task<Void, Never>?
 
     init(
-        planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore,
+        planner: ClaimPlanner, database: StateDatabase, hub: EventHub, store: ObjectStore, ring: KeyRing?,
         launcher: WorkerLauncher?,
-        grace: Double, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation, publisher: Publisher,
+        configuration: ControlConfiguration, checkpoints: TrainingCheckpointFiles, backups: BackupPreparation,
+        publisher: Publisher,
         logger: Logger
     ) {
         self.planner = planner
+        descriptors = planner.descriptors
         self.database = database
         self.hub = hub
         self.store = store
+        self.ring = ring
         self.launcher = launcher
-        self.grace = grace
+        grace = configuration.grace
+        retryDelay = configuration.retryDelay
+        deadlines = Deadlines(lead: configuration.deadlineWarning)
         self.checkpoints = checkpoints
         self.backups = backups
         self.publisher = publisher
@@ -57,10 +65,10 @@ actor Scheduler {
 
     /// Takes other limits; what runs already goes on as it began.
     func reconfigure(_ configuration: ControlConfiguration, memoryLimit: Int64) {
-        planner.parallel = configuration.parallel
-        planner.threads = configuration.threads
-        planner.memoryLimit = memoryLimit
+        planner.reconfigure(configuration, memoryLimit: memoryLimit)
         grace = configuration.grace
+        retryDelay = configuration.retryDelay
+        deadlines = Deadlines(lead: configuration.deadlineWarning)
         backups.targets = configuration.backupTargets
         launcher?.grace = configuration.grace
         wake()
@@ -81,8 +89,13 @@ actor Scheduler {
         repeat {
             mustPlanAgain = false
             do {
-                let planner = planner
-                let (claims, next) = try await database.change { try planner.claim(in: $0) }
+                let (planner, deadlines) = (planner, deadlines)
+                let (claims, told, next) = try await database.change { change in
+                    let told = try deadlines.tell(in: change)
+                    let (claims, next) = try planner.claim(in: change)
+                    return (claims, told.lines, [told.next, next].compactMap(\.self).min())
+                }
+                for line in told { logger.warning("\(line)") }
                 for claim in claims { begin(claim) }
                 if !isStopping { setTimer(next) }
                 try await dropDescriptors()
@@ -99,7 +112,7 @@ actor Scheduler {
         logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
             claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
-            store: store, backups: backups, publisher: publisher,
+            store: store, ring: ring, backups: backups, publisher: publisher, retryDelay: retryDelay,
             logger: logger)
         let task = Task { [weak self] in
             await runner.run()

@@ -49,6 +49,9 @@ extension SpecRules {
         try range("samples", parameters.samples, 0...1024)
         try range("soft_tokens", parameters.softTokens, 1...1024)
         try range("soft_steps", parameters.softSteps, 1...1_000_000)
+        try range("suffix_tokens", parameters.suffixTokens, 1...1024)
+        try range("suffix_steps", parameters.suffixSteps, 1...1_000_000)
+        try range("suffix_candidates", parameters.suffixCandidates, 1...65_536)
         try check("relearn_rate", parameters.relearnRate, "a positive number") { $0 > 0 }
         try check("attack_temperature", parameters.attackTemperature, "a positive number") { $0 > 0 }
         try check("leak_threshold", parameters.leakThreshold, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }

@@ -29,6 +29,10 @@ extension SpecRules {
         try check("temperature", parameters.temperature, "a number from 0 to 1000") {
             (0...1000).contains($0)
         }
+        try check("sample", parameters.sample, "a share above 0 and at most 1") { $0 > 0 && $0 <= 1 }
+        try check("seconds", parameters.seconds, "a number above 0, at most 31536000") {
+            $0 > 0 && $0 <= 31_536_000
+        }
         try check("top_p", parameters.topP, "a number above 0 and at most 1") { $0 > 0 && $0 <= 1 }
         try range("max_new_tokens", parameters.maxNewTokens, 1...(1 << 20))
         try check("learning_rate", parameters.learningRate, "a positive number") { $0 > 0 }

@@ -2,8 +2,27 @@
 
 import Protocol
 
-/// The rules of jobs that several processes do together.
+/// The rules of jobs that several processes do together, and of where jobs run.
 extension SpecRules {
+    static func checkPlace(_ parameters: JobParameters) throws(RPCError) {
+        if parameters.launcher == .slurm, parameters.transfer != nil {
+            throw fault(
+                "parameters.launcher", "files that come by descriptor cannot be passed on to other machines",
+                "use --launcher local, or import what is to be read first")
+        }
+        guard let partition = parameters.partition else { return }
+        guard parameters.launcher == .slurm else {
+            throw fault(
+                "parameters.partition", "a partition is Slurm's, and the job does not go there",
+                "use --launcher slurm, or leave --partition out")
+        }
+        guard PlacementRule.isPartition(partition) else {
+            throw fault(
+                "parameters.partition", "\(partition.debugDescription) is no name of a partition",
+                "sinfo lists those that there are")
+        }
+    }
+
     static func checkRanks(
         _ parameters: JobParameters, _ range: (String, Int?, ClosedRange<Int>) throws(RPCError) -> Void
     ) throws(RPCError) {
@@ -12,7 +31,7 @@ extension SpecRules {
         if parameters.launcher == .local {
             throw fault(
                 "parameters.launcher", "the launcher local starts one process, not \(ranks)",
-                "use --launcher mpi, or leave --ranks out")
+                "use --launcher mpi or slurm, or leave --ranks out")
         }
         let rows = parameters.batchSize ?? 4
         if ranks > rows {

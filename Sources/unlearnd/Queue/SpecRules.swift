@@ -24,7 +24,9 @@ enum SpecRules {
         try checkCommon(spec)
         try checkData(spec)
         try checkNames(spec)
+        try checkDevice(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
+        try checkPlace(spec.parameters ?? JobParameters())
         try checkEdits(spec)
         try checkFacts(spec)
         try checkAttacks(spec)
@@ -47,6 +49,12 @@ enum SpecRules {
                     "parameters.target", "\(spec.kind.rawValue) needs a backup target",
                     "name one of backup_targets in the configuration")
             }
+            if let parameters = spec.parameters, parameters.sample != nil, parameters.seconds != nil {
+                throw fault(
+                    "parameters.seconds",
+                    "a sample is drawn anew each time, so nothing goes on where it stopped",
+                    "give sample or seconds")
+            }
         } else {
             guard let model = spec.model else {
                 throw fault("model", "\(spec.kind.rawValue) needs a model", "name one with --model NAME")
@@ -60,6 +68,20 @@ enum SpecRules {
         }
         if let priority = spec.priority, !(-100...100).contains(priority) {
             throw fault("priority", "priority is \(priority); it lies between -100 and 100")
+        }
+        if let retries = spec.retries {
+            guard (0...JobSpec.mostRetries).contains(retries) else {
+                throw fault("retries", "a job is tried again 0 to \(JobSpec.mostRetries) times")
+            }
+            if retries > 0, spec.parameters?.transfer != nil {
+                throw fault(
+                    "retries",
+                    "the files of \(spec.kind.rawValue) are read once, so it cannot be tried again",
+                    "leave it out, and submit it again if it fails")
+            }
+        }
+        if let deadline = spec.deadline, let at = spec.at, deadline <= at {
+            throw fault("deadline", "the deadline \(deadline) is not after the earliest start, \(at)")
         }
         if let key = spec.key, key.isEmpty || key.utf8.count > 255 {
             throw fault("key", "a key has 1 to 255 bytes")

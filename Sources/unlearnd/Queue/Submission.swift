@@ -7,6 +7,8 @@ import Protocol
 struct Submission: Sendable {
     var spec: JobSpec
     var estimate: JobEstimate
+    /// Bytes of the version that it makes; 0 for none.
+    var versionBytes: Int64
     var warnings: [String]
     /// The state that the job begins in.
     var state: JobState
@@ -27,7 +29,8 @@ struct Submission: Sendable {
         estimator.predicted = predicted
         try Self.checkPairing(spec, estimator)
         estimate = try plan.map { try Self.estimate($0, estimator, db) } ?? estimator.estimate
-        guard estimate.memory <= budget.limit else {
+        versionBytes = estimator.versionBytes
+        guard spec.parameters?.launcher == .slurm || estimate.memory <= budget.limit else {
             throw RPCError(
                 .insufficientMemory,
                 "the job needs about \(Self.mebibytes(estimate.memory)) MiB of memory; jobs may use "
@@ -42,6 +45,23 @@ struct Submission: Sendable {
             )
         }
         state = try Self.firstState(spec, db)
+        if let deadline = spec.deadline { try checkDeadline(deadline) }
+    }
+
+    /// - Throws: `invalid_params` for one that is over.
+    private mutating func checkDeadline(_ deadline: Timestamp) throws {
+        let now = Timestamp.now
+        guard deadline > now else {
+            throw RPCError(
+                .invalidParams, "the deadline \(deadline) is over", hint: "name a later one",
+                field: "spec.deadline")
+        }
+        let begin = max(now, spec.at ?? now).milliseconds
+        if let seconds = estimate.seconds, seconds < 1e9,
+            begin + Int64(seconds * 1000) > deadline.milliseconds
+        {
+            warnings.append("the job is expected to take \(Int(seconds)) s, which is beyond its deadline")
+        }
     }
 
     /// What is known of the models and sets that the job names.

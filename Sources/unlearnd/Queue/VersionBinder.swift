@@ -38,7 +38,9 @@ enum VersionBinder {
         }
         var bound = Bound(nil)
         switch spec.kind {
-        case .verify: order.manifests = try VersionRow.liveManifests(change.db)
+        case .verify:
+            order.manifests = try VersionRow.liveManifests(change.db)
+            order.after = try VerificationRecord.read(change.db).start(of: spec.parameters)
         // What is to be copied is what the copy of the database says.
         case .backup: break
         case .restore:

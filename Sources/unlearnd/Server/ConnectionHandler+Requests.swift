@@ -30,6 +30,7 @@ extension ConnectionHandler {
             }
             guard let method = Method(rawValue: name) else { throw unknown(name) }
             guard peer.role >= method.role else {
+                environment.refusals.refused(peer.uid, name, .permissionDenied)
                 throw RPCError(
                     .permissionDenied,
                     "\(name) needs the role \(method.role.rawValue); user \(peer.uid) has the role \(peer.role.rawValue)",
@@ -128,7 +129,7 @@ extension ConnectionHandler {
         }
         lastSubscription += 1
         let (number, bound, loop) = (lastSubscription, self.bound, channel.eventLoop)
-        let (control, router) = (environment.control, environment.router)
+        let (control, router, session) = (environment.control, environment.router, self.session)
         subscriptions[id] = Task {
             do {
                 let subscription = try await control.subscribe(params)
@@ -143,7 +144,7 @@ extension ConnectionHandler {
                     try await loop.flatSubmit { bound.value.sendPaced(line) }.get()
                 }
             } catch let error as RPCError {
-                let line = RPCMessage.failure(id: id, router.reported(error, .eventsSubscribe))
+                let line = RPCMessage.failure(id: id, router.reported(error, .eventsSubscribe, session.peer))
                 loop.execute { bound.value.send(line) }
             } catch {
                 // The client is gone, or no longer wants the events.

@@ -17,6 +17,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         var control: ControlPlane
         var identity: DaemonIdentity
         var registry: ConnectionRegistry
+        var refusals: RefusalLog
         var limits: ServerLimits
         var logger: Logger
     }
@@ -102,7 +103,22 @@ final class ConnectionHandler: ChannelInboundHandler {
             inputEnded = true
             closeIfDone()
         }
+        if let fault = event as? UnfinishedLines.Fault, !isClosing { leave(with: Self.error(fault)) }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    private static func error(_ fault: UnfinishedLines.Fault) -> RPCError {
+        switch fault {
+        case .tooSlow:
+            RPCError(
+                .rateLimited, "a line took longer than a minute",
+                hint: "send whole lines, and large data in chunks",
+                retryAfter: 1000)
+        case .tooMuch:
+            RPCError(
+                .queueFull, "this user's connections have begun too many long lines", hint: "end some first",
+                retryAfter: 1000)
+        }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

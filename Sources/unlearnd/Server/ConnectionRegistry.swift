@@ -9,6 +9,8 @@ final class ConnectionRegistry: Sendable {
         var serial = 0
         var live: [Int: (uid: UInt32, stop: @Sendable () -> Void)] = [:]
         var perUser: [UInt32: Int] = [:]
+        /// Bytes of lines that were begun, by user.
+        var held: [UInt32: Int] = [:]
         var isStopping = false
     }
     private let state = Mutex(State())
@@ -47,6 +49,17 @@ final class ConnectionRegistry: Sendable {
             guard let uid = state.live.removeValue(forKey: number)?.uid else { return }
             let left = state.perUser[uid, default: 1] - 1
             state.perUser[uid] = left > 0 ? left : nil
+        }
+    }
+
+    /// Counts bytes of lines that a user's connections have begun and not ended.
+    /// - Returns: Whether they are few enough.
+    func hold(_ bytes: Int, uid: UInt32) -> Bool {
+        guard bytes != 0 else { return true }
+        return state.withLock { state in
+            let all = state.held[uid, default: 0] + bytes
+            state.held[uid] = all > 0 ? all : nil
+            return bytes < 0 || all <= limits.unfinishedPerUser
         }
     }
 

@@ -9,11 +9,16 @@ final class RefusalHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let uid: UInt32?
+    private let refusals: RefusalLog
 
     /// - Parameter uid: The user; `nil` when the kernel does not say who it is.
-    init(uid: UInt32?) { self.uid = uid }
+    init(uid: UInt32?, refusals: RefusalLog) {
+        self.uid = uid
+        self.refusals = refusals
+    }
 
     func channelActive(context: ChannelHandlerContext) {
+        refusals.refused(uid, "connect", .permissionDenied)
         let who = uid.map { "user \($0)" } ?? "an unknown user"
         let line = RPCMessage.failure(
             id: nil,

@@ -17,6 +17,10 @@ struct ServerLimits: Sendable {
     var closeAbove = 8 << 20
     /// How long a client may read nothing of what waits for it.
     var stuck = TimeAmount.seconds(30)
+    /// How long a line may take from its first byte to its last.
+    var line = TimeAmount.seconds(60)
+    /// Bytes of lines that one user's connections have begun and not ended.
+    var unfinishedPerUser = 64 << 20
     /// How long requests have to end when the server stops.
     var farewell = TimeAmount.seconds(3)
 

@@ -30,10 +30,12 @@ struct SocketServer: Service {
                     }
                     let found = credentials.flatMap(\.self)
                     guard let peer = found?.peer(by: rules.current) else {
-                        try channel.pipeline.syncOperations.addHandler(RefusalHandler(uid: found?.uid))
+                        try channel.pipeline.syncOperations.addHandler(
+                            RefusalHandler(uid: found?.uid, refusals: environment.refusals))
                         return
                     }
                     try channel.pipeline.syncOperations.addHandlers([
+                        UnfinishedLines(environment.registry, uid: peer.uid, patience: limits.line),
                         ByteToMessageHandler(LineDecoder()),
                         ConnectionHandler(environment, channel: channel, peer: peer),
                     ])

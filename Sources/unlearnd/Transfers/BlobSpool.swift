@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checkpoints
 import struct Crypto.SHA256
 import Foundation
 import Glibc
 import Protocol
 
-/// Texts that clients upload in chunks, spooled to files until they are whole.
+/// Texts that clients upload in chunks, spooled to files until they are whole. In the files they are encrypted, each with
+/// a key that is in memory alone, so that nothing of them can be read on the disk afterwards.
 ///
 /// An upload belongs to a user, not to a connection: after a broken connection the same announcement finds it
 /// again and says where to go on.
@@ -29,16 +31,26 @@ actor BlobSpool {
         var descriptor: Int32
         var path: String
         var hash = SHA256()
+        let key = SealingKey()
+        /// The chunks, each sealed behind the one before.
+        var chunks: [(size: Int, counter: UInt64)] = []
+        /// How many chunks were sealed, those that could not be written among them.
+        var counter: UInt64 = 0
         var offset: Int64 = 0
         var touched = ContinuousClock.now
     }
 
     private let directory: String
     private let limits: Limits
+    private let refusals: RefusalLog?
     private var uploads: [String: Upload] = [:]
 
     /// Uses a directory of its own, and removes what an earlier daemon left in it.
-    init(directory: String, limits: Limits = Limits()) throws(StartupError) {
+    /// - Parameter refusals: Is told who asked for what is another user's.
+    init(
+        directory: String, limits: Limits = Limits(), refusals: RefusalLog? = nil
+    ) throws(StartupError) {
+        self.refusals = refusals
         self.directory = directory
         self.limits = limits
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
@@ -100,14 +112,25 @@ actor BlobSpool {
                 .badInput, "the chunk goes beyond the \(upload.size) bytes that were announced", field: "data"
             )
         }
+        let counter = upload.counter
+        guard
+            let sealed = try? data.withUnsafeBytes({
+                try upload.key.seal($0, counter: counter, bound: [])
+            })
+        else { throw RPCError(.internal, "the chunk cannot be encrypted") }
+        // Whatever becomes of the chunk, nothing else is ever sealed with its counter.
+        upload.counter += 1
+        uploads[params.blob] = upload
+        let start = Int(upload.offset) + upload.chunks.count * SealingKey.tagSize
         var done = 0
-        while done < data.count {
-            let written = data.dropFirst(done).withUnsafeBytes {
-                pwrite(upload.descriptor, $0.baseAddress, $0.count, off_t(upload.offset) + off_t(done))
+        while done < sealed.count {
+            let written = sealed[done...].withUnsafeBytes {
+                pwrite(upload.descriptor, $0.baseAddress, $0.count, off_t(start + done))
             }
             guard written > 0 else { throw Self.fault("the chunk cannot be stored") }
             done += written
         }
+        upload.chunks.append((data.count, counter))
         upload.hash.update(data: data)
         upload.offset += Int64(data.count)
         upload.touched = .now
@@ -134,17 +157,35 @@ actor BlobSpool {
         return try await answering {
             try await offloading {
                 var bytes = [UInt8](repeating: 0, count: Int(upload.size))
-                var done = 0
-                while done < bytes.count {
-                    let count = bytes[done...].withUnsafeMutableBytes {
-                        pread(upload.descriptor, $0.baseAddress, $0.count, off_t(done))
+                var (start, place) = (0, 0)
+                for (size, counter) in upload.chunks {
+                    let sealed = try Self.read(
+                        upload.descriptor, at: place, count: size + SealingKey.tagSize)
+                    let isOpen = sealed.withUnsafeBytes { sealed in
+                        bytes[start..<start + size].withUnsafeMutableBytes {
+                            upload.key.open(sealed, counter: counter, bound: [], into: $0)
+                        }
                     }
-                    guard count > 0 else { throw Self.fault("the upload cannot be read back") }
-                    done += count
+                    guard isOpen else { throw RPCError(.integrity, "the upload was changed on the disk") }
+                    start += size
+                    place += size + SealingKey.tagSize
                 }
                 return bytes
             }
         }
+    }
+
+    private static func read(_ descriptor: Int32, at start: Int, count: Int) throws(RPCError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let read = bytes[done...].withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress, $0.count, off_t(start + done))
+            }
+            guard read > 0 else { throw fault("the upload cannot be read back") }
+            done += read
+        }
+        return bytes
     }
 
     /// Forgets uploads that nobody goes on with.
@@ -158,6 +199,7 @@ actor BlobSpool {
 
     private func find(_ name: String, _ uid: UInt32) throws(RPCError) -> Upload {
         guard let upload = uploads[name], upload.uid == uid else {
+            if uploads[name] != nil { refusals?.refused(uid, "upload", .notFound) }
             throw RPCError(
                 .notFound, "there is no open upload \(name.prefix(64))",
                 hint: "uploads end with the daemon; begin anew")

@@ -17,6 +17,7 @@ final class DescriptorServer: Service {
     private let socket: ListeningSocket
     private let rules: LiveRoles
     private let transfers: TransferTable
+    private let refusals: RefusalLog
     private let logger: Logger
     /// Written to when the thread has to end.
     private let wake: (read: Int32, write: Int32)
@@ -29,7 +30,11 @@ final class DescriptorServer: Service {
         var answer: [UInt8]?
     }
 
-    init(socket: ListeningSocket, rules: LiveRoles, transfers: TransferTable, logger: Logger) {
+    init(
+        socket: ListeningSocket, rules: LiveRoles, transfers: TransferTable, refusals: RefusalLog,
+        logger: Logger
+    ) {
+        self.refusals = refusals
         self.socket = socket
         self.rules = rules
         self.transfers = transfers
@@ -90,10 +95,9 @@ final class DescriptorServer: Service {
             if descriptor == -EMFILE || descriptor == -ENFILE { usleep(50_000) }
             return nil
         }
-        guard let credentials = PeerCredentials(of: descriptor),
-            let peer = credentials.peer(by: rules.current),
-            peer.role >= Method.transferOpen.role
-        else {
+        let credentials = PeerCredentials(of: descriptor)
+        guard let peer = credentials?.peer(by: rules.current), peer.role >= Method.transferOpen.role else {
+            refusals.refused(credentials?.uid, "descriptor", .permissionDenied)
             close(descriptor)
             return nil
         }
@@ -143,7 +147,9 @@ final class DescriptorServer: Service {
                 try Router.decode(DescriptorPacket.self, value), descriptor, uid: uid)
         } catch {
             for descriptor in received { close(descriptor) }
-            reply.error = RPCError(describing: error)
+            let described = RPCError(describing: error)
+            refusals.refused(uid, "descriptor", described.kind)
+            reply.error = described
         }
         return (try? JSONValue(encoding: reply))?.serialized() ?? Array("{}".utf8)
     }

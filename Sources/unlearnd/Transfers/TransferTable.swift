@@ -35,9 +35,14 @@ package final class TransferTable: TransferSource {
 
     private let limits: Limits
     private let transfers = Mutex<[String: Transfer]>([:])
+    private let refusals: RefusalLog?
 
     /// An empty table.
-    package init(limits: Limits = Limits()) { self.limits = limits }
+    /// - Parameter refusals: Is told who asked for what is another user's.
+    package init(limits: Limits = Limits(), refusals: RefusalLog? = nil) {
+        self.limits = limits
+        self.refusals = refusals
+    }
 
     deinit { closeAll() }
 
@@ -108,6 +113,7 @@ package final class TransferTable: TransferSource {
     ) {
         try transfers.withLock { transfers throws(RPCError) in
             guard let transfer = transfers[name], transfer.uid == peer.uid else {
+                if transfers[name] != nil { refusals?.refused(peer.uid, "transfer", .notFound) }
                 throw RPCError(
                     .notFound, "there is no open transfer \(name.prefix(64))",
                     hint: "transfers end with the daemon, or after 10 minutes without a packet")

@@ -15,14 +15,21 @@ final class JobRunner: Sendable {
     private let database: StateDatabase
     private let hub: EventHub
     private let store: ObjectStore
+    private let ring: KeyRing?
+    /// The backup that the job writes or reads.
+    private let backup = Mutex<BackupPreparation.Prepared?>(nil)
     private let backups: BackupPreparation
     private let publisher: Publisher
+    /// Seconds before a job is tried again for the first time.
+    private let retryDelay: Double
     /// The copy that the job publishes.
     private let publication = Mutex<Publisher.Work?>(nil)
     private let logger: Logger
     private let meter = ProgressMeter()
     private let outcome = Mutex<Outcome?>(nil)
     private let evidence = Mutex<[EvidencePiece]>([])
+    /// Whether it is known where a cluster has put the job.
+    private let isPlaced = Mutex(false)
     /// Whether the snapshot is recorded and the edit is not.
     private let awaitsEdit = Mutex(false)
 
@@ -36,8 +43,10 @@ final class JobRunner: Sendable {
     init(
         _ claim: Claim, files: DescriptorSet?, launcher: WorkerLauncher?, database: StateDatabase,
         hub: EventHub,
-        store: ObjectStore, backups: BackupPreparation, publisher: Publisher, logger: Logger
+        store: ObjectStore, ring: KeyRing?, backups: BackupPreparation, publisher: Publisher,
+        retryDelay: Double, logger: Logger
     ) {
+        self.retryDelay = retryDelay
         var claim = claim
         claim.order.files = files?.files
         claim.order.descriptors = files?.descriptors.count ?? 0
@@ -47,6 +56,7 @@ final class JobRunner: Sendable {
         self.database = database
         self.hub = hub
         self.store = store
+        self.ring = ring
         self.backups = backups
         self.publisher = publisher
         self.logger = logger
@@ -63,6 +73,7 @@ final class JobRunner: Sendable {
         await log.flush()
         await end(outcome, log)
         if let work = publication.withLock({ $0 }) { await publisher.discard(work) }
+        backup.withLock { $0 }?.release()
         hub.forgetProgress(of: id)
     }
 
@@ -88,28 +99,61 @@ final class JobRunner: Sendable {
                 order.descriptors = made.descriptors.count
             }
             if claim.spec.kind.copiesStore {
-                let words = try await backups.prepare(&order)
-                for line in words { log.add("info", line) }
+                let prepared = try await backups.prepare(&order)
+                backup.withLock { $0 = prepared }
+                for line in prepared.lines { log.add("info", line) }
                 FailPoint.afterBackupDraft.reach()
             }
-            let end = try await launcher.run(order, files, control) { message in
+            let handed = try await handKeys()
+            // The worker is gone then and writes nothing more; who purges what it made finds its key given back.
+            defer { if let handed { ring?.take(back: handed) } }
+            order.keys = handed.map { WorkerKeys(keys: $0.keys, writing: $0.writing) }
+            let start = LaunchStart(claim)
+            let end = try await launcher.run(start, order, files, control) { placement in
+                await self.place(placement, log)
+            } handle: { message in
                 do { try await self.handle(message, log) } catch { throw Self.failure(error) }
             }
-            return interpret(end, log)
+            let method = launcher.method(for: order.spec)
+            // What was over before anybody looked was somewhere too.
+            if control.hasSpoken, !isPlaced.withLock(\.self), let placement = await method.placement(start) {
+                await place(placement, log)
+            }
+            return await interpret(end, start, method, log)
         } catch {
             return .failed(
                 error as? JobFailure ?? JobFailure(.internal, "the worker cannot be started: \(error)"))
         }
     }
 
-    private func interpret(_ end: WorkerLauncher.End, _ log: JobLog) -> Outcome {
+    /// The keys of an encrypted store for the worker. They are in no other place than its order.
+    private func handKeys() async throws -> KeyRing.Handed? {
+        guard let ring else { return nil }
+        let kind = claim.spec.kind
+        let writes = kind.writesVersion || kind == .optimize || kind == .restore
+        do {
+            return try await offloading { [control] in
+                try ring.hand(writes: writes) { control.add(WorkerKeys(keys: $0)) }
+            }
+        } catch let error as CheckpointError {
+            throw JobFailure(.storage, error.message, hint: error.hint.isEmpty ? nil : error.hint)
+        }
+    }
+
+    private func interpret(
+        _ end: WorkerLauncher.End, _ start: LaunchStart, _ method: any LaunchMethod, _ log: JobLog
+    ) async -> Outcome {
         let said = outcome.withLock { $0 }
         if let fault = end.fault { return .failed(fault) }
         if let said { return said }
+        if control.isWithdrawn { return .paused }
         // mpirun underlines what it says.
         let lines = end.errors.split(separator: "\n", omittingEmptySubsequences: true)
             .filter { !$0.allSatisfy { $0 == "-" } }
         for line in lines.suffix(200) { log.add("error", String(line)) }
+        if let failure = await method.failure(start, hasBegun: control.hasSpoken, errors: lines.suffix(200)) {
+            return .failed(failure)
+        }
         let how: String
         switch end.status {
         case .exited(let code): how = "exited with status \(code) without a result"
@@ -197,6 +241,24 @@ final class JobRunner: Sendable {
         try await handle(.warning(text), log)
     }
 
+    /// Writes down where a cluster has put the job, or why it waits there.
+    private func place(_ placement: JobPlacement, _ log: JobLog) async {
+        isPlaced.withLock { $0 = true }
+        let place = placement.nodes.map { " on \($0)" } ?? ""
+        log.add(
+            "info",
+            "\(placement.launcher.rawValue) job \(placement.id) is \(placement.state)\(place)"
+                + (placement.reason.map { " (\($0))" } ?? ""))
+        do {
+            try await database.change { [claim] change in
+                guard try JobRow.place(placement, of: claim.id, epoch: claim.epoch, in: change) else {
+                    return
+                }
+                try change.record(.placed, job: claim.id, model: claim.model, JSONValue(encoding: placement))
+            }
+        } catch { logger.error("job \(claim.id): its place cannot be recorded: \(error)") }
+    }
+
     /// Records that the edit begins, the first time that the worker shows it after the snapshot.
     private func recordEdit() async throws {
         let isFirst = awaitsEdit.withLock { awaits in
@@ -232,6 +294,11 @@ final class JobRunner: Sendable {
             do { try await publish(log) } catch { await giveUp(Self.failure(error), log) }
         case .finished(let result):
             do {
+                // Before the backup counts as one that has not what was purged.
+                if let prepared = backup.withLock({ $0 }) {
+                    for line in try await prepared.finish(claim.spec.kind) { log.add("info", line) }
+                    await log.flush()
+                }
                 guard try await database.change({ try JobEnd.succeed(claim, result, in: $0) }) else {
                     return await giveUp(nil, log)
                 }
@@ -282,11 +349,11 @@ final class JobRunner: Sendable {
     }
 
     /// Ends the job without a result: cancelled if somebody asked for it, paused or waiting if the worker stopped in
-    /// order or can be followed by another, waiting again if the daemon stops, else failed. Goes on trying, because a
+    /// order or can be followed by another, waiting again if the daemon stops or the failure may pass, else failed. Goes on trying, because a
     /// row that stays active blocks its model.
     private func giveUp(_ failure: JobFailure?, _ log: JobLog, isSuspended: Bool = false) async {
         let (id, epoch, transfer) = (claim.id, claim.epoch, claim.spec.parameters?.transfer)
-        let isShutdown = control.isShutdown
+        let (isShutdown, retryDelay) = (control.isShutdown, retryDelay)
         let failure = failure ?? JobFailure(.internal, "the job was ended by somebody else")
         // With the end itself, so that whoever sees the end can read why.
         await log.flush()
@@ -300,17 +367,19 @@ final class JobRunner: Sendable {
                         return false
                     }
                     if isSuspended, try JobEnd.suspend(id, epoch: epoch, in: change) { return false }
-                    if failure.kind == .workerDied, !isShutdown,
-                        let next = try JobEnd.recover(id, epoch: epoch, in: change)
+                    if !isShutdown, let next = try JobEnd.recover(id, epoch: epoch, from: failure, in: change)
                     {
-                        let text = "\(failure.message); \(next)"
-                        try JobRow.warn(id, [text], in: change)
-                        try LogRow.append([line].compactMap(\.self), to: id, in: change)
-                        try change.record(.warning, job: id, ["message": .string(text)])
+                        try Self.goOn(id, failure, next, line, in: change)
                         return true
                     }
                     if isShutdown, transfer == nil, try JobEnd.interrupt(id, epoch: epoch, in: change) {
                         return false
+                    }
+                    if let next = try JobEnd.tryAgain(
+                        id, epoch: epoch, failure, delay: retryDelay, in: change)
+                    {
+                        try Self.goOn(id, failure, next, line, in: change)
+                        return true
                     }
                     guard try JobEnd.fail(id, epoch: epoch, failure, in: change) else { return false }
                     try LogRow.append([line].compactMap(\.self), to: id, in: change)
@@ -325,5 +394,15 @@ final class JobRunner: Sendable {
                 wait = min(wait * 2, 60)
             }
         }
+    }
+
+    /// Says why the job has to begin again, and when or where.
+    private static func goOn(
+        _ id: JobID, _ failure: JobFailure, _ next: String, _ line: LogLine?, in change: Change
+    ) throws {
+        let text = "\(failure.message); \(next)"
+        try JobRow.warn(id, [text], in: change)
+        try LogRow.append([line].compactMap(\.self), to: id, in: change)
+        try change.record(.warning, job: id, ["message": .string(text)])
     }
 }

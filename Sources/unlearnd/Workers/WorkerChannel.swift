@@ -41,8 +41,13 @@ final class WorkerChannel: Sendable {
     }
 
     /// Sends a command.
-    func send(_ command: WorkerCommand) {
-        guard let line = try? JSONValue(encoding: command).serialized() + [0x0A] else { return }
+    func send(_ command: WorkerCommand) { sendLine(command) }
+
+    /// Sends keys that were made after the order's.
+    func send(_ keys: WorkerKeys) { sendLine(keys) }
+
+    private func sendLine(_ value: some Encodable) {
+        guard let line = try? JSONValue(encoding: value).serialized() + [0x0A] else { return }
         queue.async { [self] in _ = write(line, []) }
     }
 

@@ -27,6 +27,10 @@ enum WorkerExecutable {
             "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
         ]
         if let type = features.openBLASCoreType { environment["OPENBLAS_CORETYPE"] = type }
+        // Where NVIDIA's libraries are, if not where the system looks.
+        if let folders = getenv("UNLEARND_CUDA_PATH") {
+            environment["UNLEARND_CUDA_PATH"] = String(cString: folders)
+        }
         // For tests that let a worker die at a certain place.
         if let point = getenv("UNLEARND_WORKER_FAILPOINT") {
             environment["UNLEARND_WORKER_FAILPOINT"] = String(cString: point)

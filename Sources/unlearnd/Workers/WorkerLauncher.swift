@@ -14,8 +14,8 @@ struct WorkerLauncher: Sendable {
 
     var executable: String
     var environment: [String: String]
-    /// What starts several of them.
-    var mpi: MPILauncher
+    /// The ways to start them.
+    var methods: LaunchMethods
     /// Seconds that a worker which has said its last word has to exit.
     var grace: Double
 
@@ -28,40 +28,37 @@ struct WorkerLauncher: Sendable {
         var fault: JobFailure?
     }
 
-    /// What is run for an order.
-    private struct Start {
-        var path: String
-        var arguments: [String] = []
-        var environment: [String: String]
-
-        init(_ launcher: WorkerLauncher, _ order: WorkerOrder) throws(JobFailure) {
-            (path, environment) = (launcher.executable, launcher.environment)
-            let parameters = order.spec.parameters ?? JobParameters()
-            guard parameters.startedBy == .mpi else { return }
-            if let fault = launcher.mpi.fault { throw fault }
-            arguments = launcher.mpi.arguments(path, ranks: parameters.ranks ?? 1)
-            path = launcher.mpi.path
-            environment.merge(launcher.mpi.environment) { $1 }
-        }
+    /// The way that a job asks for.
+    func method(for spec: JobSpec) -> any LaunchMethod {
+        methods.method((spec.parameters ?? JobParameters()).startedBy)
     }
 
     /// Runs one worker to its end. Does not return before the process is gone.
     ///
-    /// - Parameter handle: Gets each message in order; the worker waits while it works.
+    /// - Parameters:
+    ///   - placed: Gets where a cluster has put it, each time that this changes.
+    ///   - handle: Gets each message in order; the worker waits while it works.
     func run(
-        _ order: WorkerOrder, _ files: DescriptorSet?, _ control: WorkerControl,
+        _ start: LaunchStart, _ order: WorkerOrder, _ files: DescriptorSet?, _ control: WorkerControl,
+        placed: @escaping @Sendable (JobPlacement) async -> Void,
         handle: @Sendable (WorkerMessage) async throws -> Void
     ) async throws -> End {
+        let method = self.method(for: order.spec)
+        if let fault = method.fault { throw fault }
         let (channel, worker) = try WorkerChannel.make()
         defer { channel.close() }
         var options = PlatformOptions()
         options.processGroupID = 0
-        let start = try Start(self, order)
+        let command = method.command(executable, start, environment: self.environment)
         let environment = Dictionary(
-            uniqueKeysWithValues: start.environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) }
-        )
+            uniqueKeysWithValues: command.environment.map {
+                (Environment.Key(stringLiteral: $0.key), $0.value)
+            })
+        let places = await method.follow(start)
+        let following = Task { for await placement in places { await placed(placement) } }
+        defer { following.cancel() }
         let result = try await Subprocess.run(
-            .path(FilePath(start.path)), arguments: Arguments(start.arguments),
+            .path(FilePath(command.path)), arguments: Arguments(command.arguments),
             environment: .custom(environment), workingDirectory: "/",
             platformOptions: options,
             input: .fileDescriptor(FileDescriptor(rawValue: worker), closeAfterSpawningProcess: true),
@@ -70,13 +67,17 @@ struct WorkerLauncher: Sendable {
             let process = execution.processIdentifier.value
             // When memory runs out, a worker dies before the daemon does.
             _ = SmallFile.write("500", to: "/proc/\(process)/oom_score_adj")
-            control.begin(process, channel)
+            control.begin(channel, canWait: method.canWait) { method.end(start, process) }
             defer { control.end() }
             async let errors = Self.tail(execution.standardError)
             var fault: JobFailure?
             do {
                 try channel.send(order, files)
-                try await Self.read(execution.standardOutput, handle)
+                control.ordered()
+                try await Self.read(execution.standardOutput) { message in
+                    control.hear()
+                    try await handle(message)
+                }
             } catch {
                 fault =
                     error as? JobFailure

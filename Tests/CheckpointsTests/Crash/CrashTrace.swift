@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checkpoints
 import Protocol
 
 /// Everything that a run did to the disk, from which each state that a loss of power could leave can be made.
@@ -15,6 +16,8 @@ struct CrashTrace {
     var known: Set<Digest>
     /// Whether it is a backup's directory.
     var isBackup = false
+    /// The master keys that an encrypted store has in the run.
+    var masters: [MasterKey] = []
 
     /// The positions of the synchronisations that made something durable.
     var synchronizations: [Int] {
@@ -73,7 +76,7 @@ struct CrashTrace {
                 let violation =
                     isBackup
                     ? promises.backupViolation(SimulatedFileSystem(disk), root: Self.root)
-                    : promises.violation(disk, known: known)
+                    : promises.violation(disk, known: known, masters: masters)
                 if let violation {
                     outcome.violation =
                         "after event \(index), with \(kept.sorted()) of \(pending): \(violation)"

@@ -27,6 +27,10 @@ enum Promise {
     case generation(Int)
     /// The object is stored as a difference, or in full; `nil` while that changes.
     case isDifference(Digest, Bool?)
+    /// What a file of the object held cannot be opened any more, with any key ring that is left.
+    case isSealedForGood(Digest, [UInt8])
+    /// The master key opens no key ring any more.
+    case masterGone(MasterKey)
 }
 
 /// All that holds at one moment, and what the store must be whatever was promised.
@@ -40,6 +44,8 @@ struct Promises {
     private var quarantined: Set<Digest> = []
     private var generations: Set<Int> = []
     private var differences: [Digest: Bool] = [:]
+    private var sealed: [(Digest, [UInt8])] = []
+    private var mastersGone: Set<String> = []
 
     mutating func take(_ promise: Promise) {
         switch promise {
@@ -56,6 +62,8 @@ struct Promises {
         case .quarantined(let id): quarantined.insert(id)
         case .generation(let number): generations.insert(number)
         case .isDifference(let id, let isOne): differences[id] = isOne
+        case .isSealedForGood(let id, let bytes): sealed.append((id, bytes))
+        case .masterGone(let master): mastersGone.insert(master.id)
         }
     }
 
@@ -63,10 +71,14 @@ struct Promises {
     ///
     /// - Parameter known: Every version that the scenario makes. One whose manifest is there is whole, promised or
     ///   not, unless it was given up: that is what lets a lost database be rebuilt from the objects.
-    func violation(_ disk: SimulatedDisk, known: Set<Digest>) -> String? {
+    func violation(_ disk: SimulatedDisk, known: Set<Digest>, masters: [MasterKey] = []) -> String? {
         let fileSystem = SimulatedFileSystem(disk)
         do {
-            let store = try ObjectStore(root: CrashTrace.root, fileSystem: fileSystem)
+            for master in masters {
+                if let words = try reopened(fileSystem, master) { return words }
+            }
+            let ring = try Self.ring(fileSystem, masters)
+            let store = try ObjectStore(root: CrashTrace.root, keys: ring, fileSystem: fileSystem)
             let objects = Set(try store.list())
             for id in versions.union(known.subtracting(collected).intersection(objects)) {
                 try CheckpointReader(store: store, manifestID: id).verifyAll(threads: 1)
@@ -86,6 +98,9 @@ struct Promises {
             for (id, isOne) in differences where (try store.stat(id)?.base != nil) != isOne {
                 return "the object \(id.short) is not stored as it was"
             }
+            if !masters.isEmpty, let plain = try plainFile(fileSystem, objects) {
+                return "\(plain.short) is plain"
+            }
             if let delta = try objects.first(where: { try store.stat($0)?.base != nil }) {
                 let format = try fileSystem.text(CrashTrace.root + "/FORMAT")
                 for list in ["read", "write", "check", "delete"] {
@@ -97,6 +112,52 @@ struct Promises {
             return report.isSound ? nil : "damage: \(report)"
         } catch {
             return "\(error)"
+        }
+    }
+
+    /// The ring, opened with the first master key that fits.
+    private static func ring(_ fileSystem: SimulatedFileSystem, _ masters: [MasterKey]) throws -> KeyRing? {
+        var failure: CheckpointError?
+        for master in masters {
+            do {
+                return try KeyRing.open(
+                    root: CrashTrace.root, master: master, making: true, fileSystem: fileSystem)
+            } catch let error as CheckpointError where error.code == .locked { failure = error }
+        }
+        if let failure { throw failure }
+        return nil
+    }
+
+    /// What one of the key rings on the disk, whatever its number, still opens of what was destroyed.
+    private func reopened(_ fileSystem: SimulatedFileSystem, _ master: MasterKey) throws -> String? {
+        let keys = CrashTrace.root + "/keys"
+        guard !sealed.isEmpty || mastersGone.contains(master.id), try fileSystem.status(keys) != nil else {
+            return nil
+        }
+        for name in try fileSystem.list(keys) where name.hasPrefix("ring.") {
+            let probe = "/probe-" + name
+            let ring = try fileSystem.bytes(keys + "/" + name)
+            try fileSystem.place(ring, probe + "/keys/" + name)
+            // One that was overwritten in part opens nothing.
+            guard
+                let opened = try? KeyRing.open(
+                    root: probe, master: master, making: false, fileSystem: fileSystem)
+            else { continue }
+            if mastersGone.contains(master.id) { return "the master key \(master.id) still opens \(name)" }
+            let store = try ObjectStore(root: probe, keys: opened, fileSystem: fileSystem)
+            for (id, bytes) in sealed {
+                try fileSystem.place(bytes, store.objectPath(id))
+                if (try? store.get(id)) != nil { return "\(name) still has a key of \(id.short)" }
+            }
+        }
+        return nil
+    }
+
+    private func plainFile(_ fileSystem: SimulatedFileSystem, _ objects: Set<Digest>) throws -> Digest? {
+        try objects.first { id in
+            let hex = id.hex
+            let path = "\(CrashTrace.root)/objects/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            return try !fileSystem.bytes(path).starts(with: Array("ULE1".utf8))
         }
     }
 

@@ -52,12 +52,26 @@ final class SimulatedFileSystem: FileSystem {
     }
 
     /// A short file's text.
-    func text(_ path: String) throws -> String {
+    func text(_ path: String) throws -> String { String(decoding: try bytes(path), as: UTF8.self) }
+
+    /// A file's bytes.
+    func bytes(_ path: String) throws -> [UInt8] {
         let descriptor = try open(path, .read)
         defer { try? close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: try status(descriptor).size)
         _ = try bytes.withUnsafeMutableBytes { try read(descriptor, into: $0, at: 0) }
-        return String(decoding: bytes, as: UTF8.self)
+        return bytes
+    }
+
+    /// Puts a file in its place, making the directories above it.
+    func place(_ bytes: [UInt8], _ path: String) throws {
+        for slash in path.indices.dropFirst() where path[slash] == "/" {
+            _ = try makeDirectory(String(path[..<slash]), mode: 0o700)
+        }
+        if try status(path) != nil { try unlink(path) }
+        let descriptor = try open(path, .create)
+        defer { try? close(descriptor) }
+        try bytes.withUnsafeBytes { try write(descriptor, $0) }
     }
 
     private func with<R: Sendable>(
@@ -81,7 +95,7 @@ final class SimulatedFileSystem: FileSystem {
         try with("open", path) { state throws(Failure) in
             let found = state.disk.node(path)
             switch mode {
-            case .read, .directory:
+            case .read, .directory, .update:
                 guard let found else { throw Failure(ENOENT) }
                 if mode == .directory, state.disk.nodes[found]?.isDirectory != true { throw Failure(ENOTDIR) }
                 return state.describe(found)

@@ -112,6 +112,55 @@ import Testing
         #expect(model.weights == before)
     }
 
+    @Test(arguments: ["gpt2", "llama-tied", "llama-scaled", "gemma"])
+    func `the slopes by the tokens are PyTorch's`(name: String) throws {
+        let golden = try GoldenModel(name)
+        let model = try golden.load()
+        let rows = examples(try golden.batch("forget", 1))
+        let facts = try #require(facts["slopes"]?[name])
+        let expected = try numbers(facts["values"])
+        // In one batch and in two: the same sum.
+        for batchSize in [8, 1] {
+            let (loss, slopes) = try model.tokenSlopes(
+                rows, starts: [1, 0], length: 2, batchSize: batchSize, scratch: model.makeBuffer())
+            let goal = try #require(facts["loss"]?.doubleValue)
+            #expect(abs(loss - goal) <= 1e-5 * goal, "\(loss) against \(goal)")
+            try #require(
+                slopes.count == expected.count && slopes.count == 2 * model.configuration.vocabularySize)
+            let difference = zip(slopes, expected).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
+            let size = expected.reduce(0.0) { $0 + pow(Double($1), 2) }
+            #expect(size > 0 && difference <= 1e-8 * size, "\(difference) of \(size)")
+        }
+    }
+
+    @Test(arguments: ["gpt2", "llama-tied"])
+    func `a suffix is searched among what is allowed, and the loss never rises`(name: String) throws {
+        let golden = try GoldenModel(name)
+        let model = try golden.load()
+        let before = model.weights
+        let rows = examples(try golden.batch("forget", 0)).compactMap { PromptRow($0, ends: []) }
+        let banned = Set(Int32(0)..<40)
+        func found() throws -> (tokens: [Int32], losses: [Double]) {
+            let search = try SuffixSearch(
+                model, rows: rows, start: [50, 50, 50, 50], banned: banned, seed: 2,
+                settings: .init(candidates: 24, top: 16), isTypable: { $0[0] % 2 == 0 })
+            var losses: [Double] = []
+            for _ in 0..<12 {
+                let (before, after) = try search.step()
+                if losses.isEmpty { losses.append(before) }
+                losses.append(after)
+            }
+            #expect(try abs(search.loss(of: search.tokens) - (losses.last ?? 0)) < 1e-6)
+            return (search.tokens, losses)
+        }
+        let (tokens, losses) = try found()
+        #expect(zip(losses, losses.dropFirst()).allSatisfy { $1 <= $0 + 1e-6 })
+        #expect(losses[12] < losses[0] - 0.1, "\(losses)")
+        #expect(tokens.count == 4 && tokens.allSatisfy { $0 >= 40 && $0 < 97 } && tokens[0] % 2 == 0)
+        #expect(try found().tokens == tokens, "the same seed finds the same")
+        #expect(model.weights == before)
+    }
+
     @Test func `relearning raises what it is given, step by step`() throws {
         let golden = try GoldenModel("llama-tied")
         let model = try golden.load()

@@ -36,8 +36,10 @@ import Testing
 
     /// With a schedule, clipping, a second copy of the weights, and tensors that are not trained.
     private func trainer(_ model: Transformer, cap: Double? = nil) throws -> Trainer {
-        model.trainable = try Trainable(
-            model.table, layers: nil, train: [], freeze: ["model.embed_tokens.weight"])
+        if !model.hasAdapters {
+            model.trainable = try Trainable(
+                model.table, layers: nil, train: [], freeze: ["model.embed_tokens.weight"])
+        }
         let pairs = try PairedBatches(
             forget: batcher("forget", .forget, 1), retain: batcher("retain", .retain, 2), pairing: .cycle)
         return try Trainer(
@@ -89,6 +91,62 @@ import Testing
             #expect(model.weights == whole.weights, "stopped after step \(stop)")
             #expect(figures(outcome) == figures(expected))
             #expect(!FileManager.default.fileExists(atPath: path + ".new"))
+        }
+    }
+
+    /// The ways of bfloat16 products that there are on this machine.
+    private var brains: [BrainProducts] {
+        do { return [.rounded, .native(try OneDNN())] } catch {
+            print("skipped: bfloat16 products by oneDNN: \(error)")
+            return [.rounded]
+        }
+    }
+
+    @Test func `adapters on bfloat16 products: one, two and three threads, again, and resumed`() throws {
+        for brain in brains {
+            func model(_ threads: Int) throws -> Transformer {
+                let model = try golden.load(
+                    threads: threads, adapters: AdapterSettings(rank: 4, alpha: 8, targets: ["all-linear"]),
+                    brain: brain)
+                model.initializeAdapters(seed: 7)
+                return model
+            }
+            let start = try model(1).weights
+            var results: [[UInt32]] = []
+            var steps = 0
+            for threads in [1, 2, 3, 1, 2] {
+                let model = try model(threads)
+                let outcome = try trainer(model).run { _ in
+                } epoch: { _ in
+                }
+                steps = outcome.steps
+                results.append(model.weights.map(\.bitPattern))
+            }
+            #expect(results[0] != start.map(\.bitPattern), "\(brain)")
+            #expect(results.allSatisfy { $0 == results[0] }, "\(brain)")
+            for stop in [1, steps / 2, steps - 1] {
+                let first = try trainer(model(1 + stop % 2))
+                #expect(throws: Stop.self) {
+                    try first.run { _ in
+                    } epoch: { _ in
+                    } state: { state in
+                        guard state.steps == stop else { return }
+                        _ = try TrainingStateFile.write(
+                            state, identity: identity, buffers: first.buffers, to: path)
+                        throw Stop()
+                    }
+                }
+                let file = try #require(try TrainingStateFile(path: path, identity: identity))
+                let model = try model(2 - stop % 2)
+                let second = try trainer(model)
+                try file.read(into: second.buffers)
+                _ = try second.run(from: file.state) { _ in
+                } epoch: { _ in
+                }
+                #expect(
+                    model.weights.map(\.bitPattern) == results[0],
+                    "\(brain), stopped after step \(stop)")
+            }
         }
     }
 

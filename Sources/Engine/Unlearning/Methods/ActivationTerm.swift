@@ -55,6 +55,7 @@ package final class ActivationTerm: LossTerm {
         return values.map { Float($0 / length) }
     }
 
+    package let runsOnCard = false
     package var cachedBytes: Int {
         guard case .base = target else { return 0 }
         return 4 * width * examples.reduce(0) { $0 + $1.predictedCount }

@@ -8,6 +8,7 @@ import CKernels
 package final class DivergenceTerm: LossTerm {
     private let examples: [Example]
     private var base: BaseOutputs?
+    package let runsOnCard = false
     package let copies: Int
     package let cachedBytes: Int
 

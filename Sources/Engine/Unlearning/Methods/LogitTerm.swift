@@ -17,6 +17,7 @@ package final class LogitTerm: LossTerm {
     private let loss: Loss
     private let examples: [Example]
     private var base: BaseOutputs?
+    package let runsOnCard = false
     package let copies: Int
     package let cachedBytes: Int
 

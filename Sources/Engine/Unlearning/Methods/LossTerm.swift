@@ -11,6 +11,9 @@ package protocol LossTerm: AnyObject {
     /// Sequences that it has in memory for each row of a batch.
     var sequencesPerRow: Int { get }
 
+    /// Whether it needs nothing of the model but losses and their weighted sums' gradients, which a card gives too.
+    var runsOnCard: Bool { get }
+
     /// Called once, with the weights of the base: the place to take what is needed of it.
     ///
     /// - Parameter progress: To be called with rows done and in all; throwing cancels.
@@ -30,6 +33,7 @@ extension LossTerm {
     package var copies: Int { 0 }
     package var cachedBytes: Int { 0 }
     package var sequencesPerRow: Int { 1 }
+    package var runsOnCard: Bool { true }
     package func begin(_ model: Transformer, progress: (_ done: Int, _ total: Int) throws -> Void) throws {}
 }
 

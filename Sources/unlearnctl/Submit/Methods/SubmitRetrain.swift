@@ -22,7 +22,7 @@ struct SubmitRetrain: SubmitCommand {
 
     @Option(
         help: ArgumentHelp("The version where training begins.", valueName: "model[@vN]"),
-        transform: Arguments.version)
+        completion: LiveCompletion.versions, transform: Arguments.version)
     var from: VersionReference?
 
     @Flag(help: "Begin with fresh weights, drawn by the seed.")

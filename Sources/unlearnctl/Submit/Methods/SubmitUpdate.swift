@@ -9,8 +9,8 @@ struct SubmitUpdate: SubmitCommand {
         commandName: "update",
         abstract: "Replace outdated facts: the old answer down, the new one up, the rest held.",
         discussion: """
-            loss = gamma · [mean over rows of −(2/beta) · ln sigmoid(beta · (S(old) − S_base(old))) + replacement- \
-            weight · L(new)] + alpha · L_retain, with S the summed and L the mean negative log-likelihood.
+            loss = gamma · [mean over rows of −(2/beta) · ln sigmoid(beta · (S(old) − S_base(old))) + \
+            replacement-weight · L(new)] + alpha · L_retain, with S the summed and L the mean negative log-likelihood.
 
             Each row of the forget set holds the question, the old answer and its replacement. Use it when a fact \
             changed: the new answer is learned, not only preferred, and the old one is pushed down until it is no \

@@ -5,7 +5,7 @@ import Protocol
 
 /// Starts the worker's program several times on this machine, by OpenMPI's `mpirun`: order and commands go to the first
 /// rank's standard input, messages come from its standard output, and when one rank dies, `mpirun` ends the others.
-package struct MPILauncher: Hashable, Sendable {
+package struct MPILauncher: LaunchMethod, Hashable {
     /// Where Debian's openmpi-bin puts it.
     package static let standardPath = "/usr/bin/mpirun"
 
@@ -21,19 +21,16 @@ package struct MPILauncher: Hashable, Sendable {
             hint: "install the package openmpi-bin, or name mpirun with the setting mpirun")
     }
 
-    /// What follows the path: shared memory carries the bytes, no other machine is looked for, and threads run wherever
-    /// the kernel wants them.
-    func arguments(_ executable: String, ranks: Int) -> [String] {
-        [
-            "-n", "\(ranks)", "--bind-to", "none", "--oversubscribe", "--mca", "plm", "isolated", "--mca",
-            "pml",
-            "ob1", "--mca", "btl", "self,vader", executable, "ranks",
-        ]
-    }
-
+    /// Shared memory carries the bytes, no other machine is looked for, and threads run wherever the kernel wants them.
     /// mpirun refuses to run as root unless told twice.
-    var environment: [String: String] {
-        geteuid() == 0
-            ? ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"] : [:]
+    func command(_ worker: String, _ start: LaunchStart, environment: [String: String]) -> LaunchCommand {
+        let root = ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"]
+        return LaunchCommand(
+            path: path,
+            arguments: [
+                "-n", "\(start.ranks)", "--bind-to", "none", "--oversubscribe", "--mca", "plm", "isolated",
+                "--mca",
+                "pml", "ob1", "--mca", "btl", "self,vader", worker, "ranks",
+            ], environment: geteuid() == 0 ? environment.merging(root) { $1 } : environment)
     }
 }
