@@ -108,6 +108,12 @@ struct DaemonConfiguration: Sendable {
         configuration.control.masterKey.credentials = environment["CREDENTIALS_DIRECTORY"].flatMap {
             $0.isEmpty ? nil : $0
         }
+        for group in placements.compactMap(\.group) where configuration.control.groups[group] == nil {
+            throw Fault(
+                message:
+                    "placements: there is no group \(group.debugDescription), so that no job can be in it",
+                hint: "name it in groups, with how many of its jobs may run at a time")
+        }
         configuration.control.placements = placements
         // Inside an allocation that somebody has made, that is where jobs go.
         configuration.control.slurm.allocation =

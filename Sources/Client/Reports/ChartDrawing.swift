@@ -209,7 +209,7 @@ enum ChartDrawing {
             }
         }
         let foot = top + Double(heat.rows.count) * heatRow
-        label("\(heat.x); darkest: \(Text.figure(most)) \(heat.unit)", left, foot + 20, "start", &svg, "name")
+        label("\(heat.x); darkest: \(tickText(most)) \(heat.unit)", left, foot + 20, "start", &svg, "name")
     }
 
     // MARK: Small parts
