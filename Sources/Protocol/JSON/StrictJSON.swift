@@ -142,9 +142,6 @@ package struct StrictJSON {
             }
             let start = position
             let key = try parseString()
-            if object[key] != nil {
-                throw Failure(reason: "duplicate key \"\(key.prefix(128))\"", offset: start)
-            }
             if object.count >= limits.membersPerObject {
                 throw failure("more than \(limits.membersPerObject) members in one object")
             }
@@ -154,7 +151,10 @@ package struct StrictJSON {
             }
             position += 1
             skipSpace()
-            object[key] = try parseValue()
+            let value = try parseValue()
+            guard object.append(key, value) else {
+                throw Failure(reason: "duplicate key \"\(key.prefix(128))\"", offset: start)
+            }
             skipSpace()
             guard position < text.count else { throw failure("unexpected end of text") }
             if text[position] == UInt8(ascii: ",") {

@@ -131,7 +131,7 @@ extension ControlPlane {
             let own =
                 try Int.fetchOne(
                     db,
-                    sql: """
+                    cached: """
                         SELECT coalesce(sum(jobs), 0) FROM job_count WHERE submitter = ? AND interactive = 0
                           AND state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                         """, arguments: [peer.actor]) ?? 0
@@ -147,7 +147,7 @@ extension ControlPlane {
         let waiting =
             try Int.fetchOne(
                 db,
-                sql: """
+                cached: """
                     SELECT coalesce(sum(jobs), 0) FROM job_count
                     WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                     """) ?? 0

@@ -16,7 +16,7 @@ struct ModelRow: Hashable, Sendable {
     }
 
     static func find(_ name: ModelName, _ db: Database) throws -> ModelRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM model WHERE name = ?", arguments: [name.text]).map(
+        try Row.fetchOne(db, cached: "SELECT * FROM model WHERE name = ?", arguments: [name.text]).map(
             ModelRow.init)
     }
 
@@ -24,7 +24,7 @@ struct ModelRow: Hashable, Sendable {
     /// - Throws: `not_found`.
     static func require(_ name: ModelName, _ db: Database) throws -> ModelRow {
         guard let model = try find(name, db) else {
-            let names = try String.fetchAll(db, sql: "SELECT name FROM model ORDER BY name LIMIT 1000")
+            let names = try String.fetchAll(db, cached: "SELECT name FROM model ORDER BY name LIMIT 1000")
             let meant = ClosestName.suggest(for: name.text, among: names)
             throw RPCError(
                 .notFound, "there is no model \(name)",
@@ -34,12 +34,12 @@ struct ModelRow: Hashable, Sendable {
     }
 
     static func all(_ db: Database) throws -> [ModelRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM model ORDER BY name").map(ModelRow.init)
+        try Row.fetchAll(db, cached: "SELECT * FROM model ORDER BY name").map(ModelRow.init)
     }
 
     static func insert(_ name: ModelName, in change: Change) throws {
         try change.db.execute(
-            sql: "INSERT INTO model(name, created) VALUES (?, ?)",
+            cached: "INSERT INTO model(name, created) VALUES (?, ?)",
             arguments: [name.text, change.now.milliseconds])
     }
 
@@ -52,15 +52,15 @@ struct ModelRow: Hashable, Sendable {
         job: JobID? = nil, in change: Change
     ) throws -> HeadMove? {
         try change.db.execute(
-            sql: "UPDATE model SET head = ?, generation = generation + 1 WHERE name = ? AND head IS ?",
+            cached: "UPDATE model SET head = ?, generation = generation + 1 WHERE name = ? AND head IS ?",
             arguments: [to.number, name.text, from?.number])
         guard change.db.changesCount == 1 else { return nil }
         // What was once head is no candidate any more.
         try change.db.execute(
-            sql: "UPDATE version SET candidate = 0 WHERE model = ? AND n = ?",
+            cached: "UPDATE version SET candidate = 0 WHERE model = ? AND n = ?",
             arguments: [name.text, to.number])
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO head_move(model, origin, target, time, who, why, undone) VALUES (?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
@@ -85,7 +85,7 @@ struct ModelRow: Hashable, Sendable {
     /// The moves of a model's head, oldest first.
     static func moves(of name: ModelName, _ db: Database) throws -> [HeadMove] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM head_move WHERE model = ? ORDER BY id", arguments: [name.text]
+            db, cached: "SELECT * FROM head_move WHERE model = ? ORDER BY id", arguments: [name.text]
         ).map {
             guard let to = $0.version("target") else {
                 throw UnreadableColumn(table: "head_move", column: "target")

@@ -73,26 +73,26 @@ struct VersionRow: Hashable, Sendable {
 
     static func find(_ model: ModelName, _ number: VersionNumber, _ db: Database) throws -> VersionRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM version WHERE model = ? AND n = ?",
+            db, cached: "SELECT * FROM version WHERE model = ? AND n = ?",
             arguments: [model.text, number.number]
         ).map(VersionRow.init)
     }
 
     /// A model's versions, oldest first.
     static func all(of model: ModelName, _ db: Database) throws -> [VersionRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text])
+        try Row.fetchAll(db, cached: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text])
             .map(VersionRow.init)
     }
 
     /// The versions of all models.
     static func everything(_ db: Database) throws -> [VersionRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM version ORDER BY model, n").map(VersionRow.init)
+        try Row.fetchAll(db, cached: "SELECT * FROM version ORDER BY model, n").map(VersionRow.init)
     }
 
     /// The manifests of every version whose bytes are there.
     /// - Parameter leaving: Versions that are left out.
     static func liveManifests(_ db: Database, leaving: [VersionRow] = []) throws -> [Digest] {
-        let rows = try Row.fetchAll(db, sql: "SELECT model, n, manifest FROM version WHERE state = 'live'")
+        let rows = try Row.fetchAll(db, cached: "SELECT model, n, manifest FROM version WHERE state = 'live'")
         let out = Set(leaving.map { VersionReference(model: $0.model, version: $0.number) })
         let manifests = try rows.compactMap { row -> Digest? in
             let model = try row.named("version", "model", ModelName.init(_:))
@@ -136,7 +136,7 @@ struct VersionRow: Hashable, Sendable {
 
     func insert(in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO version(model, n, parent, manifest, digest, bytes, stored_bytes, architecture, job, candidate,
                   state, created, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'live', ?, ?)
                 """,
