@@ -19,10 +19,10 @@ struct SystemdTests {
     }
 
     /// The sockets that a manager holds for a daemon.
-    private func sockets(of daemon: RunningDaemon) throws -> [HeldSocket] {
+    private func sockets(of daemon: RunningDaemon) throws -> [BoundSocket] {
         [
-            try HeldSocket(daemon.directory + "/s.fd.sock", type: SOCK_SEQPACKET),
-            try HeldSocket(daemon.socket),
+            try BoundSocket(daemon.directory + "/s.fd.sock", type: SOCK_SEQPACKET),
+            try BoundSocket(daemon.socket),
         ]
     }
 
@@ -135,7 +135,7 @@ struct SystemdTests {
     @Test func `sockets that are not the ones wanted stop the start, with the reason`() throws {
         let (daemon, _, _) = try stopped()
         let held = try sockets(of: daemon)
-        let elsewhere = try HeldSocket(daemon.directory + "/elsewhere.sock")
+        let elsewhere = try BoundSocket(daemon.directory + "/elsewhere.sock")
         defer { withExtendedLifetime((held, elsewhere)) {} }
         let file = open("/dev/null", O_RDONLY | O_CLOEXEC)
         defer { close(file) }

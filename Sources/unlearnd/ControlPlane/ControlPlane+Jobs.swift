@@ -146,7 +146,8 @@ extension ControlPlane {
                     hint: "let it end, or unlearnctl cancel \(id) and submit it again later")
             }
             try change.db.execute(
-                cached: "UPDATE job SET pause_requested = 1, reason = 'pausing' WHERE id = ?", arguments: [id])
+                cached: "UPDATE job SET pause_requested = 1, reason = 'pausing' WHERE id = ?", arguments: [id]
+            )
             return true
         }
         await scheduler.pause(id)

@@ -21,7 +21,8 @@ package enum AuditTrail {
     }
 
     static func append(action: String, actor: Int, body: JSONValue, in change: Change) throws {
-        let last = try Row.fetchOne(change.db, cached: "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        let last = try Row.fetchOne(
+            change.db, cached: "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         let seq = (last?["seq"] ?? 0) + 1 as Int64
         let previous = try last.map { try $0.named("audit", "hash", Digest.init(hex:)) } ?? origin
         guard let previous else { throw UnreadableColumn(table: "audit", column: "hash") }
@@ -41,7 +42,8 @@ package enum AuditTrail {
     static func rows(since: Int64?, limit: Int, _ db: Database) throws -> [AuditRow] {
         try Row.fetchAll(
             db,
-            cached: "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+            cached:
+                "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
             arguments: [since ?? 0, limit]
         ).map(row)
     }

@@ -34,7 +34,8 @@ enum HoldRow {
     static func kept(at now: Timestamp, _ db: Database) throws -> Set<VersionReference> {
         let rows = try Row.fetchAll(
             db,
-            cached: "SELECT model, n FROM hold WHERE until IS NULL OR until > ? UNION SELECT model, n FROM tag",
+            cached:
+                "SELECT model, n FROM hold WHERE until IS NULL OR until > ? UNION SELECT model, n FROM tag",
             arguments: [now.milliseconds])
         return Set(
             try rows.map {

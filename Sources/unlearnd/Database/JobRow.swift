@@ -81,7 +81,8 @@ package struct JobRow: Sendable {
 
     /// The job with that number.
     static func find(_ id: JobID, _ db: Database) throws -> JobRow? {
-        try Row.fetchOne(db, cached: "SELECT \(columns) FROM job WHERE id = ?", arguments: [id]).map(JobRow.init)
+        try Row.fetchOne(db, cached: "SELECT \(columns) FROM job WHERE id = ?", arguments: [id]).map(
+            JobRow.init)
     }
 
     /// The job with that number.
@@ -104,9 +105,11 @@ package struct JobRow: Sendable {
     /// The jobs in any of these states, oldest first.
     static func all(in states: [JobState], _ db: Database) throws -> [JobRow] {
         let names = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-        return try Row.fetchAll(db, cached: "SELECT \(columns) FROM job WHERE state IN (\(names)) ORDER BY id")
-            .map(
-                JobRow.init)
+        return try Row.fetchAll(
+            db, cached: "SELECT \(columns) FROM job WHERE state IN (\(names)) ORDER BY id"
+        )
+        .map(
+            JobRow.init)
     }
 
     /// The waiting jobs whose files lie open in the daemon.

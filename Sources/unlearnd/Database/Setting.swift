@@ -8,7 +8,8 @@ enum Setting: String {
 
     /// Whether the switch is on; off when nobody touched it.
     func isOn(_ db: Database) throws -> Bool {
-        try String.fetchOne(db, cached: "SELECT value FROM setting WHERE key = ?", arguments: [rawValue]) == "on"
+        try String.fetchOne(db, cached: "SELECT value FROM setting WHERE key = ?", arguments: [rawValue])
+            == "on"
     }
 
     func set(_ on: Bool, in change: Change) throws { try Self.put(rawValue, on ? "on" : "off", in: change) }

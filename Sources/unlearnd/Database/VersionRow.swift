@@ -80,8 +80,10 @@ struct VersionRow: Hashable, Sendable {
 
     /// A model's versions, oldest first.
     static func all(of model: ModelName, _ db: Database) throws -> [VersionRow] {
-        try Row.fetchAll(db, cached: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text])
-            .map(VersionRow.init)
+        try Row.fetchAll(
+            db, cached: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text]
+        )
+        .map(VersionRow.init)
     }
 
     /// The versions of all models.

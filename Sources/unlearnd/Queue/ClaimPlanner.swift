@@ -168,7 +168,8 @@ struct ClaimPlanner: Sendable {
                     || reason == .delayed && job.reason == JobFailure.Kind.unreachable.rawValue
                 if !isSaid {
                     try change.db.execute(
-                        cached: "UPDATE job SET reason = ? WHERE id = ?", arguments: [reason.rawValue, job.id])
+                        cached: "UPDATE job SET reason = ? WHERE id = ?",
+                        arguments: [reason.rawValue, job.id])
                 }
                 continue
             }

@@ -2,13 +2,13 @@
 
 import Glibc
 
-/// A socket that listens before anybody serves it, as systemd opens them.
-package final class HeldSocket {
+/// A Unix socket at a path, closed with it. One of connections listens.
+package final class BoundSocket {
     /// Open, and not passed on by itself.
     package let descriptor: Int32
 
-    /// Binds and listens.
-    /// - Parameter type: `SOCK_STREAM` or `SOCK_SEQPACKET`.
+    /// Binds.
+    /// - Parameter type: `SOCK_STREAM`, `SOCK_SEQPACKET` or `SOCK_DGRAM`.
     package init(_ path: String, type: __socket_type = SOCK_STREAM) throws {
         descriptor = socket(AF_UNIX, Int32(type.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -19,7 +19,9 @@ package final class HeldSocket {
                 bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard bound == 0, listen(descriptor, 16) == 0 else { throw TestFailure("cannot listen at \(path)") }
+        guard bound == 0, type == SOCK_DGRAM || listen(descriptor, 16) == 0 else {
+            throw TestFailure("cannot listen at \(path)")
+        }
     }
 
     deinit { close(descriptor) }
