@@ -52,7 +52,7 @@ struct PromptAttack {
     }
 
     func run(_ phase: Phase) throws -> AttackSuite.Series {
-        let examples = forget.spread(to: parameters.attackRows ?? 32)
+        let examples = forget.spread(to: parameters.attackRows ?? MethodDefaults.attackedRows)
         let rows = examples.map { PromptRow($0, ends: ends) }
         let ways = parameters.attackPrompts ?? PromptVariant.usual
         var series = AttackSuite.Series(points: [], values: [])
@@ -77,7 +77,7 @@ struct PromptAttack {
             series.values.append(Double(leaks.count) / Double(questions.count))
         }
         series.figures["rows"] = Double(rows.count)
-        series.figures["k"] = Double(1 + (parameters.samples ?? 4))
+        series.figures["k"] = Double(1 + (parameters.samples ?? MethodDefaults.attackSamples))
         series.figures["threshold"] = threshold
         series.figures["leak_at_k"] = Double(leaking.count { $0 }) / Double(max(rows.count, 1))
         return series
@@ -86,9 +86,9 @@ struct PromptAttack {
     /// The rows of the questions of which any continuation gives the answer.
     private func leaks(_ questions: [Question], _ phase: Phase) throws -> Set<Int> {
         let generator = Generator(model, ends: Array(ends))
-        let room = 16
+        let room = MethodDefaults.answerRoom
         let maximum = (questions.map(\.answer.count).max() ?? 0) + room
-        let samples = parameters.samples ?? 4
+        let samples = parameters.samples ?? MethodDefaults.attackSamples
         var leaking: Set<Int> = []
         func ask(_ sampler: Sampler, _ samples: [Int]) throws {
             let asked = questions.flatMap { question in samples.map { (question, $0) } }
@@ -183,7 +183,8 @@ struct PromptAttack {
         let half = examples.count / 2
         guard half > 0 else { return nil }
         let prompt = try SoftPrompt(
-            model, length: parameters.softTokens ?? 16, seed: context.spec.seed ?? 0)
+            model, length: parameters.softTokens ?? MethodDefaults.virtualTokens, seed: context.spec.seed ?? 0
+        )
         let training = prompt.prepared(Array(examples[..<half]))
         let watched = prompt.prepared(Array(examples[half...]))
         guard !training.isEmpty, !watched.isEmpty else { return nil }

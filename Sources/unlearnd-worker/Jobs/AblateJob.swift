@@ -29,6 +29,7 @@ struct AblateJob {
     }
 
     func run() throws -> WorkerResult {
+        try context.predictMemory(configuration, sets)
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
@@ -48,6 +49,8 @@ struct AblateJob {
         context.log(
             "\(mode.rawValue): \(chosen.count) of \(ranking.candidates) units, \(edit.parameters) parameters")
 
+        // The writer needs room for chunks and their compression.
+        model.releaseActivations()
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),

@@ -30,6 +30,7 @@ struct ExactJob {
         let sets =
             try context.wantsEvaluation
             ? rows.examples(headFiles, configuration, context.parameters) : Evaluator.Sets()
+        try context.predictMemory(configuration, sets)
         try context.snapshot(head)
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         if measurement != nil {
@@ -85,6 +86,7 @@ struct ExactJob {
             let one = try JobContext(repeating: step, on: from, without: excluded, in: context)
             if let warning = one.precisionWarning { try context.send(.warning(warning)) }
             let result = try perform(one)
+            context.predictMemory(with: one)
             guard let manifest = result.manifest, let digest = result.digest else {
                 throw JobFailure(.internal, "job \(step.job), done again, made no version")
             }

@@ -38,8 +38,12 @@ struct InMemoryEdit {
     ///
     /// - Parameters:
     ///   - noOp: Why nothing may have changed, for the failure.
+    ///   - facts: Rows that are put into the weights, with their new answers.
     ///   - edit: Changes the weights; what it returns becomes a member of the result, under the kind's name.
-    func run(noOp: String, _ edit: (Transformer) throws -> JSONValue) throws -> WorkerResult {
+    func run(noOp: String, facts: [Example] = [], _ edit: (Transformer) throws -> JSONValue) throws
+        -> WorkerResult
+    {
+        try context.predictMemory(configuration, sets, facts: facts)
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
@@ -47,6 +51,8 @@ struct InMemoryEdit {
         try measurement?.before(model, sets)
 
         let report = try edit(model)
+        // The writer needs room for chunks and their compression.
+        model.releaseActivations()
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(

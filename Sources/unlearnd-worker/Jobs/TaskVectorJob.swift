@@ -23,7 +23,11 @@ struct TaskVectorJob {
         if context.wantsEvaluation {
             let rows = try RowSets(context)
             sets = try rows.examples(files, try files.configuration(), context.parameters)
+            try context.predictMemory(files.configuration(), sets)
             measurement = Measurement(context, rows)
+        } else {
+            let memory = EditMemory.piecewise(threads: context.threads)
+            try context.predictMemory(MemoryAnswer(memory: Int64(memory), ways: []))
         }
         try context.snapshot(target)
         if let density = context.parameters.density {

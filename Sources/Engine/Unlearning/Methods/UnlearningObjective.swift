@@ -30,7 +30,7 @@ package final class UnlearningObjective: Objective {
 
     package var copies: Int { forget.copies + (retain?.copies ?? 0) + (sharpness == nil ? 0 : 1) }
     package var cachedBytes: Int { forget.cachedBytes + (retain?.cachedBytes ?? 0) }
-    package var sequencesPerRow: Int { forget.sequencesPerRow }
+    package var otherAnswers: RowSizes? { forget.otherAnswers }
     package var runsOnCard: Bool {
         forget.runsOnCard && retain?.runsOnCard ?? true && sharpness == nil
     }
