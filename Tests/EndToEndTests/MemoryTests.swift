@@ -119,7 +119,17 @@ struct MemoryTests {
                 "--suffix-candidates", "2",
             ],
         ] { try expectWithinATenth(daemon, method + data) }
-        try expectWithinATenth(daemon, ["exact", "--model", "m@v1", "--forget", rows, "--no-evaluate"])
+    }
+
+    @Test func `so do jobs that are done again without some rows`() throws {
+        let daemon = try prepared()
+        let taught = try submit(daemon, "finetune", ["--no-evaluate", "--wait"])
+        #expect(taught.status == 0, "\(taught.stderr)")
+        let rows = try String(contentsOfFile: daemon.directory + "/rows.jsonl", encoding: .utf8)
+        let some = daemon.directory + "/some.jsonl"
+        try rows.split(separator: "\n").prefix(2).joined(separator: "\n").write(
+            toFile: some, atomically: false, encoding: .utf8)
+        try expectWithinATenth(daemon, ["exact", "--model", "m@v2", "--forget", some, "--no-evaluate"])
     }
 
     @Test func `so do jobs in which the model speaks, and those that replace what it says`() throws {
@@ -140,7 +150,7 @@ struct MemoryTests {
             "generate", "m@v1", "--prompts", prompts, "--max-new-tokens", "200", "--json",
         ])
         #expect(output.status == 0, "\(output.stderr)")
-        let log = try daemon.ctl(["logs", "6"]).stdout
+        let log = try daemon.ctl(["logs", "7"]).stdout
         let figures =
             log.split(separator: "\n").last { $0.contains("memory peaked at") }
             .map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
