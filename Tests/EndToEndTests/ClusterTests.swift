@@ -224,8 +224,10 @@ struct ClusterTests {
         try daemon.eventually("it has another place", seconds: 60) {
             try job(daemon, lasting).placement?.state == "RUNNING" && cluster.ranks().count == 1
         }
-        #expect(
-            try daemon.ctl(["logs", "\(lasting)"]).stdout.contains("going on from the training checkpoint"))
+        // Slurm says that it runs before the worker has read anything.
+        try daemon.eventually("it goes on from its checkpoint", seconds: 60) {
+            try daemon.ctl(["logs", "\(lasting)"]).stdout.contains("going on from the training checkpoint")
+        }
         #expect(try daemon.ctl(["cancel", "\(lasting)"]).status == 0)
         #expect(try end(daemon, lasting).state == .cancelled)
         let now = try history(daemon)
@@ -350,7 +352,10 @@ struct ClusterTests {
         #expect(own.state == .succeeded && own.digest == other.digest, "\(String(describing: own.error))")
         let cancelled = try submit(daemon, Self.long)
         try reach(daemon, cancelled, step: 2)
-        #expect(try job(daemon, cancelled).placement?.id.hasPrefix("\(allocation).") == true)
+        // Slurm is asked half a second after a start, and the first steps may take less.
+        try daemon.eventually("the step has a number") {
+            try job(daemon, cancelled).placement?.id.hasPrefix("\(allocation).") == true
+        }
         #expect(try daemon.ctl(["cancel", "\(cancelled)"]).status == 0)
         #expect(try end(daemon, cancelled).state == .cancelled)
         try daemon.eventually("the step is gone") { cluster.ranks().isEmpty }
