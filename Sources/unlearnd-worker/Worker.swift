@@ -68,6 +68,10 @@ enum Worker {
             try context.requireLikeRanks()
             if let warning = context.precisionWarning { try output.send(.warning(warning)) }
             var result = try perform(context)
+            if !ranks.isAlone {
+                let peaks = try ranks.gather(Double(PeakMemory.bytes ?? 0))
+                context.peakMemoryOfOthers = Int64(peaks.dropFirst().reduce(0, +))
+            }
             if ranks.isFirst {
                 result.peakMemory = PeakMemory.bytes.map { $0 + context.peakMemoryOfOthers }
                 if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {

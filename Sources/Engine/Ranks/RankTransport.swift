@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Moves bytes between the processes that train one model together. For use by one thread of each.
+/// Moves bytes between the processes that do one job together. For use by one thread of each.
 package protocol RankTransport: Sendable {
     /// This process among them, counted from 0.
     var rank: Int { get }

@@ -82,8 +82,7 @@ package struct TrainingMemory: Sendable {
     ///
     /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
     /// largest batch, all f32; or the weights and the batch that is measured, or that the base is asked with, if that
-    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments; the first one
-    /// alone measures.
+    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments.
     /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
     package func predict() throws(EngineError) -> Int {
         var layout = try ModelLayout(configuration)
@@ -110,8 +109,7 @@ package struct TrainingMemory: Sendable {
             ? table.count + copied + activations(Self.preparedRows, length, training: true) : 0
         let working = MemoryLayout<Float>.stride * max(training, preparing) + cached
         let process = Self.process + (ranks > 1 ? Self.library : 0)
-        return process + max(working, MemoryLayout<Float>.stride * measuring)
-            + (ranks - 1) * (process + working)
+        return ranks * (process + max(working, MemoryLayout<Float>.stride * measuring))
     }
 
     /// Floats that become resident when the values of `range` are used.

@@ -70,6 +70,9 @@ extension JobSpec {
     /// Whether it is an `update` that edits and does not train.
     package var editsFacts: Bool { kind == .update && parameters?.by == .edit }
 
+    /// Whether several ranks share its steps: then their number decides the last bits of the result.
+    package var sharesGradients: Bool { kind.trains && !editsFacts }
+
     /// Whether it cannot be trained without a retain set.
     package var needsRetain: Bool {
         switch kind {

@@ -89,27 +89,32 @@ struct PromptAttack {
         let room = 16
         let maximum = (questions.map(\.answer.count).max() ?? 0) + room
         let samples = parameters.samples ?? 4
-        var leaking: Set<Int> = []
-        func ask(_ sampler: Sampler, _ samples: [Int]) throws {
-            let asked = questions.flatMap { question in samples.map { (question, $0) } }
-            let answers = try generator.continuations(
-                of: asked.map { Generator.Request(prompt: $0.0.prompt, sample: $0.1) }, maximum: maximum,
-                sampler: sampler
-            ) { made, _ in try phase.update(made, of: nil) }
-            for ((question, _), answer) in zip(asked, answers) {
-                // What comes long after the answer's end is not counted for it.
-                let tokens = Array(answer.tokens.prefix(question.answer.count + room))
-                if PromptRow.recall(of: question.answer, in: tokens) >= threshold {
-                    leaking.insert(question.row)
+        func ask(_ sampler: Sampler, _ samples: [Int]) throws -> Set<Int> {
+            // Each rank asks some of the questions, all samples of one.
+            let leaks = try context.ranks.divide(questions.count) { own in
+                let asked = own.flatMap { question in samples.map { (questions[question], $0) } }
+                let answers = try generator.continuations(
+                    of: asked.map { Generator.Request(prompt: $0.0.prompt, sample: $0.1) }, maximum: maximum,
+                    sampler: sampler
+                ) { made, _ in try phase.update(made, of: nil) }
+                let leaks = zip(asked, answers).map { asked, answer in
+                    // What comes long after the answer's end is not counted for it.
+                    let tokens = Array(answer.tokens.prefix(asked.0.answer.count + room))
+                    return PromptRow.recall(of: asked.0.answer, in: tokens) >= threshold
+                }
+                return own.indices.map {
+                    Array(leaks[$0 * samples.count..<($0 + 1) * samples.count])
                 }
             }
+            return Set(zip(questions, leaks).filter { $1.contains(true) }.map { $0.0.row })
         }
-        try ask(.greedy, [0])
+        var leaking = try ask(.greedy, [0])
         if samples > 0 {
-            try ask(
-                Sampler(
-                    temperature: parameters.attackTemperature ?? 1, seed: context.spec.seed ?? 0),
-                Array(1...samples))
+            leaking.formUnion(
+                try ask(
+                    Sampler(
+                        temperature: parameters.attackTemperature ?? 1, seed: context.spec.seed ?? 0),
+                    Array(1...samples)))
         }
         return leaking
     }
@@ -203,7 +208,7 @@ struct PromptAttack {
             }
             epoch += 1
         }
-        let scores = try prompt.scores(watched) { _ in try context.checkCancelled() }
+        let scores = try prompt.scores(watched, ranks: context.ranks) { _ in try context.checkCancelled() }
         let lines = Dictionary(zip(examples.indices, examples)) { first, _ in first }
             .reduce(into: [Int: Int]()) { $0[$1.value.line] = $1.key }
         var leaks = 0

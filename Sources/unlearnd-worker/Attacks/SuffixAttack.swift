@@ -35,7 +35,7 @@ struct SuffixAttack {
             seed: context.spec.seed ?? 0,
             settings: .init(
                 candidates: parameters.suffixCandidates ?? 32, batchSize: parameters.batchSize ?? 8),
-            isTypable: isTypable)
+            ranks: context.ranks, isTypable: isTypable)
         guard search.hasRows else { return nil }
         var losses: (first: Double, last: Double)?
         for step in 1...steps {

@@ -51,7 +51,7 @@ struct AblateJob {
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID, progress: { try phase.update($0, of: $1) },
+            parent: base.manifestID, partners: context.partners, progress: { try phase.update($0, of: $1) },
             transform: { try edit.edit($0, $1) })
         var result = try WorkerResult(
             edited: made, noOp: "the output weights of the chosen units were what they would become")
@@ -84,7 +84,8 @@ struct AblateJob {
             }
         let attribution = UnitAttribution(
             model, kinds: kinds, method: parameters.attribution ?? .gradient,
-            steps: parameters.attributionSteps ?? 20, batchSize: parameters.batchSize ?? 4)
+            steps: parameters.attributionSteps ?? 20, batchSize: parameters.batchSize ?? 4,
+            ranks: context.ranks)
         func scores(_ examples: [Example], _ name: String) throws -> UnitScores {
             let phase = context.phase("attribute-\(name)", unit: "passes")
             return try attribution.scores(examples.spread(to: parameters.attributionRows ?? 512)) {
@@ -113,7 +114,9 @@ struct AblateJob {
             let edit = try ablation(ranking.entries.prefix(units).map(\.unit))
             done += 1
             return try edit.inMemory(model) {
-                let scores = try model.rowScores(forget) { _ in try context.checkCancelled() }
+                let scores = try model.rowScores(forget, ranks: context.ranks) { _ in
+                    try context.checkCancelled()
+                }
                 let accuracy = SetScore(scores).accuracy(parameters.accuracy ?? .token)
                 try phase.update(
                     done, of: nil, figures: ["units": Double(units), "forget_accuracy": accuracy])

@@ -34,7 +34,7 @@ struct InMemoryEdit {
         return forget
     }
 
-    /// Runs `edit` on the weights and writes the new version.
+    /// Runs `edit` on the weights and writes the new version. Each of several ranks edits by itself, to the same bits.
     ///
     /// - Parameters:
     ///   - noOp: Why nothing may have changed, for the failure.
@@ -51,7 +51,7 @@ struct InMemoryEdit {
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID,
+            parent: base.manifestID, partners: context.partners,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         var result = try WorkerResult(edited: made, noOp: noOp)
         if var figures = result.result?.objectValue {

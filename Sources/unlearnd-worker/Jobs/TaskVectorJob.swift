@@ -28,7 +28,7 @@ struct TaskVectorJob {
         try context.snapshot(target)
         if let density = context.parameters.density {
             let phase = context.phase("trim", unit: "bytes")
-            try vector?.trim(to: density, of: target, threads: context.threads) {
+            try vector?.trim(to: density, of: target, threads: context.threads, ranks: context.ranks) {
                 try phase.update($0, of: $1)
             }
         }
@@ -47,7 +47,7 @@ struct TaskVectorJob {
         let made = try CheckpointRewriter.rewrite(
             base: target, threads: min(context.threads, Self.mostThreads),
             provenance: try context.provenance(files: adapter?.digests ?? [:]),
-            parent: target.manifestID, progress: { try phase.update($0, of: $1) },
+            parent: target.manifestID, partners: context.partners, progress: { try phase.update($0, of: $1) },
             transform: edit)
         var result = try WorkerResult(
             edited: made,

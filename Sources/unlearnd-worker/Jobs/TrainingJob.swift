@@ -71,10 +71,7 @@ struct TrainingJob {
                 model.table, layers: parameters.trainLayers, train: parameters.trainTensors ?? [],
                 freeze: parameters.freezeTensors ?? [])
         }
-        let ranks = context.ranks
-        // Only training is shared out: the first rank measures and writes, and the others wait.
-        var measurement =
-            context.wantsEvaluation && ranks.isFirst ? Measurement(context, rows) : nil
+        var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         let checkpoints = try TrainingCheckpoints(context)
         let saved = try checkpoints.open()
         // Again, where the job goes on: its evidence is made in one piece.
@@ -82,11 +79,6 @@ struct TrainingJob {
 
         try start(model)
         let outcome = try train(model, data, objective, checkpoints, saved)
-        if !ranks.isAlone {
-            let peaks = try ranks.gather(Double(PeakMemory.bytes ?? 0))
-            context.peakMemoryOfOthers = Int64(peaks.dropFirst().reduce(0, +))
-            guard ranks.isFirst else { return WorkerResult() }
-        }
         // The writer needs room for chunks and their compression.
         model.releaseActivations()
         let adapter = model.adapterFiles()
@@ -95,7 +87,7 @@ struct TrainingJob {
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID, attachments: adapter,
+            parent: base.manifestID, attachments: adapter, partners: context.partners,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         let capped = outcome.steps == 0 && outcome.cappedAt != nil
         var result = try WorkerResult(

@@ -17,6 +17,8 @@ final class JobContext {
     let precisionWarning: String?
     /// The processes that do the job together.
     let ranks: Ranks
+    /// The same for writing versions; `nil` for one alone.
+    var partners: (any RewritePartners)? { ranks.isAlone ? nil : ranks }
     /// What the other ranks held at most, bytes, once they are done.
     var peakMemoryOfOthers: Int64 = 0
     /// Where the time of each profiled phase went.
@@ -267,6 +269,8 @@ final class JobContext {
             ] {
                 parameters[key] = nil
             }
+            // Sums over gradients are all that their number changes.
+            if !self.spec.sharesGradients { parameters["ranks"] = nil }
             spec["parameters"] = .object(parameters)
         }
         var inputs = JSONObject()

@@ -7,7 +7,7 @@ import Protocol
 ///
 /// Training holds four f32 numbers a parameter (weight, gradient and AdamW's two moments) and the activations of
 /// one batch; measuring holds the weights in f32 and the activations of one layer; jobs that only move bytes work
-/// chunk by chunk.
+/// chunk by chunk. Each of several ranks holds all of it but its rows and its slice of the moments.
 struct JobEstimator {
     /// What a worker has before it reads anything, bytes.
     static let worker: Int64 = 128 << 20
@@ -168,8 +168,11 @@ struct JobEstimator {
     }
 
     private var memory: Int64 {
+        let ranks = Double(parameters.ranks ?? 1)
         let attacked = attackingMemory
-        if let predicted { return max(predicted.memory, attacked) }
+        if let predicted {
+            return max(predicted.memory, Int64(min(ranks * Double(attacked), 1e18)))
+        }
         // In floating point: sizes that a client names may be absurd, and must not overflow.
         let weights = 4 * Double(shape?.parameters ?? 0)
         let tokens = Double(batch) * Double(length)
@@ -194,10 +197,8 @@ struct JobEstimator {
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
-            let ranks = Double(parameters.ranks ?? 1)
-            bytes = max(
-                ranks * (worker + 2 * weights + copies(weights)) + 2 * weights + activations, measured,
-                attacking)
+            let shared = 2 * weights + activations
+            bytes = max(worker + 2 * weights + copies(weights) + shared / ranks, measured, attacking)
         case .dampen:
             // Weights, gradient, two importances.
             let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
@@ -214,7 +215,7 @@ struct JobEstimator {
         case .taskVector: bytes = max(worker + chunks, measured, attacking)
         default: bytes = worker + chunks
         }
-        return Int64(min(bytes, 1e18))
+        return Int64(min(ranks * bytes, 1e18))
     }
 
     /// What objectives keep of the base and of the weights, bytes. What the base says is kept as one state for each
