@@ -54,6 +54,8 @@ package final class Transformer {
     package var trainable: Trainable
     /// The weights on a card, while passes run there; see ``onCard(_:)``.
     var card: CUDAModel?
+    /// Learns of each block whose gradients are done, during the last backward pass of a step.
+    var exchange: GradientExchange?
 
     /// The adapters that it was made with.
     let adapterSettings: AdapterSettings?

@@ -8,7 +8,7 @@ package final class Ranks: Sendable {
     /// One process by itself.
     package static let alone = Ranks()
 
-    /// Values of all ranks' pieces that are in memory while gradients are summed: 8 MiB.
+    /// Values of all ranks' pieces that are in memory while values are summed: 8 MiB.
     static let scratch = 1 << 21
 
     /// This process, counted from 0; the first one speaks for all.
@@ -183,7 +183,7 @@ package final class Ranks: Sendable {
 
 extension FloatStorage {
     /// The bytes of the values of `range`.
-    fileprivate func bytes(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
+    func bytes(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(
             start: base + range.lowerBound, count: range.count * MemoryLayout<Float>.stride)
     }
