@@ -80,4 +80,46 @@ import Testing
         let value: JSONValue = ["b": 1, "ä": 2, "a": .number(.nan), "A": "\u{7F}\u{0}\""]
         #expect(value.serializedString(sortedKeys: true) == #"{"A":"\u007f\u0000\"","a":null,"b":1,"ä":2}"#)
     }
+
+    @Test func `reads only the members that are wanted`() throws {
+        let text =
+            #" {"a": {"b": "]}\\\"", "c": [1, {"d": []}]}, "w": [1, {"x": "é"}], "e": -1.5e3, "f": null, "v": "\""} "#
+        let whole = try StrictJSON.parse(text)
+        for names in [["w", "v"], ["a"], ["e", "f"], [], ["nothing"], ["a", "w", "e", "f", "v"]] {
+            let object = try StrictJSON.parse(Array(text.utf8), members: Set(names))
+            #expect(object.keys == (whole.objectValue?.keys ?? []).filter(names.contains))
+            for name in object.keys { #expect(object[name] == whole[name], "\(name)") }
+        }
+        #expect(try StrictJSON.parse(Array("{}".utf8), members: ["a"]).isEmpty)
+        for text in [
+            "", "[]", "1", "{", #"{"a"}"#, #"{"a":1"#, #"{"a":1 "b":2}"#, #"{"a":1}}"#, #"{"a":"x}"#,
+            #"{"b":[1}"#,
+            #"{"b":{"c":1}"#, #"{"a":1,"a":2}"#, #"{b:1}"#, #"{"a":1x}"#,
+        ] {
+            #expect(throws: StrictJSON.Failure.self, "\(text)") {
+                try StrictJSON.parse(Array(text.utf8), members: ["a"])
+            }
+        }
+    }
+
+    @Test func `members are found, changed and removed in small objects and in large ones`() throws {
+        for count in [1, 5, 12, 13, 14, 40] {
+            var object = JSONObject()
+            for index in 0..<count { object["k\(index)"] = .integer(Int64(index)) }
+            // Equal as text, spelled otherwise.
+            object["\u{E9}"] = 1
+            object["e\u{301}"] = 2
+            #expect(object.count == count + 2 && object["\u{E9}"] == 1 && object["e\u{301}"] == 2)
+            object["k0"] = "new"
+            #expect(object["k0"] == "new" && object.keys.first == "k0")
+            object["k0"] = nil
+            #expect(object["k0"] == nil && object.count == count + 1)
+            for index in 1..<max(count, 1) { #expect(object["k\(index)"] == .integer(Int64(index))) }
+            var same = JSONObject()
+            for member in object.members { same[member.key] = member.value }
+            #expect(same == object && same.hashValue == object.hashValue)
+            for key in object.keys { object[key] = nil }
+            #expect(object.isEmpty && object == JSONObject())
+        }
+    }
 }
