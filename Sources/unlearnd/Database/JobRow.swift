@@ -93,6 +93,35 @@ package struct JobRow: Sendable {
         return row
     }
 
+    /// The jobs that unlearned a forget set and made versions of a model.
+    static func unlearning(of model: ModelName, _ db: Database) throws -> [JobID: Job] {
+        let kinds = JobKind.allCases.filter(\.unlearns).map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT \(columns) FROM job WHERE id IN (SELECT job FROM version WHERE model = ?)
+                  AND kind IN (\(kinds)) AND json_extract(spec, '$.forget') IS NOT NULL
+                """, arguments: [model.text])
+        var jobs: [JobID: Job] = [:]
+        while let row = try rows.next() {
+            let job = try JobRow(row).job
+            jobs[job.id] = job
+        }
+        return jobs
+    }
+
+    /// The jobs that made versions.
+    static func makers(_ db: Database) throws -> [JobID: Job] {
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT \(columns) FROM job WHERE id IN (SELECT job FROM version)")
+        var jobs: [JobID: Job] = [:]
+        while let row = try rows.next() {
+            let job = try JobRow(row).job
+            jobs[job.id] = job
+        }
+        return jobs
+    }
+
     /// The job that a user's key stands for.
     static func find(key: String, submitter: Int, _ db: Database) throws -> JobRow? {
         try Row.fetchOne(
