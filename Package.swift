@@ -118,6 +118,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "Protocol", "TestSupport", "unlearnd", "unlearnd-worker", "unlearnctl", "unlearnd-web",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
     ]

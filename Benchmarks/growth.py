@@ -80,6 +80,31 @@ def timed(action, rounds):
     return statistics.median(times)
 
 
+def models(session):
+    """All models, page after page."""
+    found, page = [], session.call("model.list")
+    while page:
+        found += page
+        page = session.call("model.list", {"after": page[-1]["model"]}) if len(page) == 1000 else []
+    return found
+
+
+def history(session, model):
+    """All versions, page after page."""
+    found = session.call("model.history", {"model": model})
+    while found[0]["version"] != "v1":
+        found = session.call("model.history", {"model": model, "before": found[0]["version"]}) + found
+    return found
+
+
+def show(session, model):
+    """A model with all its versions and moves, page after page."""
+    pages = [session.call("model.show", {"model": model})]
+    while pages[-1].get("next"):
+        pages.append(session.call("model.show", {"model": model, "before": pages[-1]["next"]}))
+    return pages
+
+
 def measure(bin, work, shape, count):
     directory = f"{work}/growth-{shape}-{count}"
     checkpoint(f"{directory}/first")
@@ -100,13 +125,15 @@ def measure(bin, work, shape, count):
         figures["start, until it answers"] = time.perf_counter() - begin
         # What it does by itself after a start is not to be measured with the rest.
         time.sleep(min(5, 0.5 + count / 1000))
-        head = next(model["head"] for model in session.call("model.list") if model["model"] == "m")
+        head = next(model["head"] for model in models(session) if model["model"] == "m")
         spec = {"kind": "task-vector", "model": "m", "hold": True, "evaluate": False, "parameters": {"finetuned": "m@v1"}}
         moves = iter(["v1", head] * 1000)
         for name, action in (
-            ("model list", lambda: session.call("model.list")),
-            ("model history", lambda: session.call("model.history", {"model": "m"})),
-            ("model show", lambda: session.call("model.show", {"model": "m"})),
+            ("model list", lambda: models(session)),
+            ("model history", lambda: history(session, "m")),
+            ("its newest page", lambda: session.call("model.history", {"model": "m"})),
+            ("model show", lambda: show(session, "m")),
+            ("its first page", lambda: session.call("model.show", {"model": "m"})),
             ("ps", lambda: session.call("job.list", {})),
             ("submit", lambda: session.call("job.submit", {"spec": spec})),
             ("rollback and back, each", lambda: session.call("model.rollback", {"model": "m", "to": next(moves)})),

@@ -17,8 +17,9 @@ from latency import PEOPLE, commit, row, timed
 
 CLIENTS = 8
 IDLE = 1000
-FINISHED = int(os.environ.get("UNLEARN_BENCH_FINISHED", "1000000"))
-WAITING = int(os.environ.get("UNLEARN_BENCH_WAITING", "100000"))
+FINISHED = [int(count) for count in os.environ.get("UNLEARN_BENCH_FINISHED", "100000,1000000").split(",")]
+# The daemon lets 100,000 wait, of which the clients above submit some.
+WAITING = int(os.environ.get("UNLEARN_BENCH_WAITING", "90000"))
 SPEC = {"kind": "generate", "model": "small", "hold": True, "parameters": {"prompt": "a"}}
 
 
@@ -157,7 +158,8 @@ def main(bin, work):
         print(f"  {IDLE} idle clients: {resident(daemon.process.pid) - before:.0f} MiB more, system.ping median {pings[1]}, p99 {pings[2]}")
         for client in idle:
             client.socket.close()
-    for name, count, source in ((f"{WAITING} waiting jobs", WAITING, held), (f"{FINISHED} finished jobs too", FINISHED, job)):
+    steps = [(f"{total} finished jobs", total - before, job) for before, total in zip([0, *FINISHED], FINISHED)]
+    for name, count, source in (*steps, (f"{WAITING} waiting jobs too", WAITING, held)):
         copies(state, source, count)
         begin = time.perf_counter()
         with Daemon(bin, directory) as daemon:

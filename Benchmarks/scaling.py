@@ -97,7 +97,9 @@ def table(rate, optimizer):
             moved = optimizer * parameters / nodes
             sent = exchanged(parameters, nodes)
             slow, fast = sent / 1.25e9, sent / 12.5e9
-            shares = [(products + moved) / (products + moved + wait) for wait in (slow, fast)]
+            # Half of it, the gradients, goes beside the backward pass, which has two thirds of the products.
+            waits = [wait - min(wait / 2, products * 2 / 3) for wait in (slow, fast)]
+            shares = [(products + moved) / (products + moved + wait) for wait in waits]
             print(f"{name:>6} {nodes:>5} {held / 1e9:>9.1f} {sent / 1e9:>8.1f} {products:>8.0f}s {moved:>8.2f}s "
                   f"{slow:>7.1f}s {fast:>7.2f}s {shares[0]:>6.0%} {shares[1]:>5.0%}")
 

@@ -10,6 +10,7 @@ extern const ck_kernels ck_kernels_scalar;
 #if defined(__x86_64__)
 extern const ck_kernels ck_kernels_avx2;
 extern const ck_kernels ck_kernels_avx512;
+extern const ck_pair_kernels ck_pair_kernels_avx512;
 #endif
 
 int32_t ck_best_level(void) {
@@ -42,6 +43,22 @@ int32_t ck_has_fast_bfloat16(void) {
 #else
     return 0;
 #endif
+}
+
+int32_t ck_has_fast_pairs(void) {
+#if defined(__x86_64__)
+    return ck_pair_kernels_here() != NULL && !__builtin_cpu_supports("amx-bf16") && !__builtin_cpu_is("intel");
+#else
+    return 0;
+#endif
+}
+
+const ck_pair_kernels *ck_pair_kernels_here(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (ck_best_level() == CK_LEVEL_AVX512 && __builtin_cpu_supports("avx512bf16")) return &ck_pair_kernels_avx512;
+#endif
+    return NULL;
 }
 
 const ck_kernels *ck_kernels_at(int32_t level) {

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/// MPI_THREAD_FUNNELED: one thread calls.
-enum { FUNNELED = 1 };
+/// MPI_THREAD_SERIALIZED: one thread at a time calls.
+enum { SERIALIZED = 2 };
 
 int cm_open(cm_library *library, char *reason, size_t size) {
     memset(library, 0, sizeof *library);
@@ -47,9 +47,10 @@ int cm_open(cm_library *library, char *reason, size_t size) {
     return 0;
 }
 
-int cm_begin(const cm_library *library, int *rank, int *count) {
+int cm_begin(const cm_library *library, int *rank, int *count, int *threads) {
     int provided = 0;
-    int code = library->init_thread(NULL, NULL, FUNNELED, &provided);
+    int code = library->init_thread(NULL, NULL, SERIALIZED, &provided);
+    *threads = provided >= SERIALIZED;
     if (!code) code = library->set_errhandler(library->world, library->errors_return);
     if (!code) code = library->comm_rank(library->world, rank);
     if (!code) code = library->comm_size(library->world, count);

@@ -59,10 +59,12 @@ struct Pages: Sendable {
 
     private func model(_ name: ModelName) throws(ClientError) -> ReportDocument {
         let versions = try connect().call(
-            .modelHistory, ModelParams(model: name), as: [VersionSummary].self, deadline: deadline)
+            .modelHistory, ModelHistoryParams(model: name), as: [VersionSummary].self, deadline: deadline)
+        let isWhole = versions.first.map { $0.version.number == 1 } ?? true
         var document = ReportDocument(
             title: "Model \(name)",
-            subtitle: Text.count(versions.count, "version") + ", as of \(Timestamp.now)")
+            subtitle: (isWhole ? "" : "the newest ") + Text.count(versions.count, "version")
+                + ", as of \(Timestamp.now)")
         var table = ReportTable(
             "A version leads to the report on the job that made it.", VersionCells.headings, numbers: [4],
             codes: [5])
@@ -97,7 +99,10 @@ struct Pages: Sendable {
         document.add(
             "jobs", "Jobs", jobs.isEmpty ? [.note("There are none yet.")] : [.table(Self.table(jobs))])
         document.add(
-            "models", "Models", models.isEmpty ? [.note("There are none yet.")] : [.table(Self.table(models))]
+            "models", "Models",
+            (models.isEmpty ? [.note("There are none yet.")] : [.table(Self.table(models))])
+                + (models.count < ModelPage.most
+                    ? [] : [.note("These are the first \(models.count) of \(store.models) by name.")])
         )
         document.add(
             "store", "Store",

@@ -68,12 +68,12 @@ enum Worker {
             try context.requireLikeRanks()
             if let warning = context.precisionWarning { try output.send(.warning(warning)) }
             var result = try perform(context)
+            if !ranks.isAlone {
+                let peaks = try ranks.gather(Double(PeakMemory.bytes ?? 0))
+                context.peakMemoryOfOthers = Int64(peaks.dropFirst().reduce(0, +))
+            }
             if ranks.isFirst {
-                result.peakMemory = PeakMemory.bytes.map { $0 + context.peakMemoryOfOthers }
-                if var figures = result.result?.objectValue, figures["predicted_memory"] != nil {
-                    figures["peak_memory"] = result.peakMemory.map { .integer($0) } ?? .null
-                    result.result = .object(figures)
-                }
+                takeDownMemory(&result, context)
                 result.add(context.profiles)
                 try hand(over: context, result)
                 try output.send(.finished(result))
@@ -94,6 +94,18 @@ enum Worker {
         return 0
     }
 
+    /// What the job held at most, beside what it was predicted to hold.
+    private static func takeDownMemory(_ result: inout WorkerResult, _ context: JobContext) {
+        result.peakMemory = PeakMemory.bytes.map { $0 + context.peakMemoryOfOthers }
+        guard let predicted = context.predictedMemory, let peak = result.peakMemory else { return }
+        context.log("memory peaked at \(peak >> 20) MiB; \(predicted >> 20) MiB were predicted")
+        // What is generated is all of that result.
+        guard context.spec.kind != .generate, var figures = (result.result ?? [:]).objectValue else { return }
+        figures["predicted_memory"] = .integer(predicted)
+        figures["peak_memory"] = .integer(peak)
+        result.result = .object(figures)
+    }
+
     /// Sends the evidence, with what the arithmetic ran on where there was any.
     private static func hand(over context: JobContext, _ result: WorkerResult) throws {
         if let manifest = result.manifest, context.spec.kind.editsVersion, context.spec.evaluate != false {
@@ -105,6 +117,9 @@ enum Worker {
             context.evidence.add(.environment, try JSONValue(encoding: context.environmentReport))
             if let peak = result.peakMemory {
                 context.evidence.add(.environment, ["peak_memory": .integer(peak)])
+            }
+            if let predicted = context.predictedMemory {
+                context.evidence.add(.environment, ["predicted_memory": .integer(predicted)])
             }
         }
         for piece in context.evidence.pieces {

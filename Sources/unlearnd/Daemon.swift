@@ -3,6 +3,8 @@
 import CLinux
 import Glibc
 import Logging
+import NIOCore
+import NIOPosix
 import Protocol
 import ServiceLifecycle
 import UnixSignals
@@ -10,6 +12,7 @@ import UnixSignals
 /// The daemon's parts, put together and run until a signal ends them.
 struct Daemon {
     private let logger: Logger
+    private let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
     private let group: ServiceGroup
 
     /// Takes the state directory and the sockets. Nothing is served before ``run()``.
@@ -28,6 +31,9 @@ struct Daemon {
         signal(SIGPIPE, SIG_IGN)
         // Until reloads are served, there is nothing to reload.
         signal(SIGHUP, SIG_IGN)
+        let manager = ServiceManager(environment: environment)
+        let patience = StartupPatience(manager)
+        defer { patience.end() }
         let open = DescriptorLimit.raise()
         // What remains is for connections, the database and the object store.
         var transferLimits = TransferTable.Limits()
@@ -42,14 +48,11 @@ struct Daemon {
             directory: configuration.control.stateDirectory + "/uploads", refusals: refusals)
         let rules = try RoleRules.current(environment: environment, grants: configuration.roles)
         let roles = LiveRoles(rules)
-        let users = rules.isService ? rules.operatorGroup : nil
-        let socket = try ListeningSocket(
-            path: configuration.socket, type: SOCK_STREAM, group: users, isPublic: rules.isService)
-        let descriptorSocket = try ListeningSocket(
-            path: configuration.descriptorSocket, type: SOCK_SEQPACKET, group: users,
+        let (socket, descriptorSocket) = try Self.sockets(
+            configuration, environment: environment, group: rules.isService ? rules.operatorGroup : nil,
             isPublic: rules.isService)
         let identity = DaemonIdentity(
-            socket: configuration.socket, descriptorSocket: configuration.descriptorSocket,
+            socket: configuration.socket, descriptorSocket: descriptorSocket.path,
             stateDirectory: configuration.control.stateDirectory)
         var router = Router(logger: logger, refusals: refusals)
         router.addJobHandlers(control)
@@ -60,9 +63,8 @@ struct Daemon {
         router.addDatasetHandlers(control, blobs)
         router.addTransferHandlers(transfers, identity)
         router.addSystemHandlers(control, identity)
-        let manager = ServiceManager(environment: environment)
         let server = SocketServer(
-            socket: socket, rules: roles,
+            socket: socket, loops: loops, rules: roles,
             environment: ConnectionHandler.Environment(
                 router: router, control: control, identity: identity,
                 registry: ConnectionRegistry(limits: limits), refusals: refusals,
@@ -75,25 +77,55 @@ struct Daemon {
             configuration.hooks, hub: control.hub, socket: configuration.socket,
             scratch: configuration.control.stateDirectory, logger: logger)
         // They stop in the reverse order: first no more requests, then no more jobs, then what events had done.
+        let services: [(any Service)?] = [
+            // To the end there are signs of life.
+            Watchdog(
+                environment: environment, manager: manager, loops: loops, database: control.database,
+                logger: logger),
+            hooks, JobJournal(hub: control.hub, logger: logger),
+            ControlPlaneService(control: control, refusals: refusals, manager: manager, logger: logger),
+            DescriptorServer(
+                socket: descriptorSocket, rules: roles, transfers: transfers, refusals: refusals,
+                logger: logger), server,
+            StatusLine(control: control, manager: manager, idle: "listening on \(configuration.socket)"),
+            ReloadService(
+                source: source, initial: configuration, control: control, hooks: hooks, roles: roles,
+                level: level,
+                manager: manager, logger: logger),
+        ]
         group = ServiceGroup(
-            services: [
-                hooks,
-                ControlPlaneService(control: control, refusals: refusals, manager: manager, logger: logger),
-                DescriptorServer(
-                    socket: descriptorSocket, rules: roles, transfers: transfers, refusals: refusals,
-                    logger: logger), server,
-                ReloadService(
-                    source: source, initial: configuration, control: control, hooks: hooks, roles: roles,
-                    level: level,
-                    manager: manager, logger: logger),
-            ],
+            services: services.compactMap(\.self),
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
+    }
+
+    /// The sockets that systemd holds for the daemon, or its own.
+    private static func sockets(
+        _ configuration: DaemonConfiguration, environment: [String: String], group: UInt32?, isPublic: Bool
+    ) throws(ListeningSocket.Fault) -> (control: ListeningSocket, descriptors: ListeningSocket) {
+        if let inherited = try InheritedSockets(environment: environment) {
+            guard inherited.control.path == configuration.socket else {
+                throw ListeningSocket.Fault(
+                    message: "systemd listens on \(inherited.control.path), but the configuration says "
+                        + "\(configuration.socket)",
+                    hint:
+                        "name one path in unlearnd.socket (ListenStream=) and in socket, or disable unlearnd.socket"
+                )
+            }
+            return (inherited.control, inherited.descriptors)
+        }
+        return (
+            try ListeningSocket(
+                path: configuration.socket, type: SOCK_STREAM, group: group, isPublic: isPublic),
+            try ListeningSocket(
+                path: configuration.descriptorSocket, type: SOCK_SEQPACKET, group: group, isPublic: isPublic)
+        )
     }
 
     /// Serves until SIGTERM or SIGINT.
     func run() async throws {
         try await group.run()
+        try await loops.shutdownGracefully()
         logger.notice("unlearnd stopped")
     }
 }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The life of a low-rank adapter: trained, merged, exported, subtracted again.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct AdapterLifeTests {
     private func run(_ daemon: RunningDaemon, _ arguments: String...) throws -> RunningDaemon.Output {
         let output = try daemon.ctl(arguments)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Models of other architectures than the example's, from making to forgetting.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ArchitectureTests {
     private func write(_ daemon: RunningDaemon, _ name: String, _ text: String) throws -> String {
         let path = "\(daemon.directory)/\(name)"

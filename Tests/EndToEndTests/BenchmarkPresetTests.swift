@@ -9,7 +9,7 @@ import Testing
 @Suite(
     .enabled(
         if: SharedData.path("models/tofu-tiny/full/config.json") != nil, "the trained models are not there"),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(15)))
 struct BenchmarkPresetTests {
     private let daemon: RunningDaemon
 

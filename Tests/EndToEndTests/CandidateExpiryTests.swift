@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Versions whose time is over go without anybody asking.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct CandidateExpiryTests {
     @Test func `the running daemon gives up candidates whose time is over`() throws {
         let daemon = try RunningDaemon()

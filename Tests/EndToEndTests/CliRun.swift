@@ -53,24 +53,13 @@ final class CliRun {
 
 /// A socket at which somebody listens and says only what a test wants.
 final class SilentListener {
-    private let descriptor: Int32
+    private let socket: BoundSocket
 
-    init(_ path: String) throws {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let bound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard bound == 0, listen(descriptor, 8) == 0 else { throw TestFailure("cannot listen at \(path)") }
-    }
+    init(_ path: String) throws { socket = try BoundSocket(path) }
 
     /// Answers the first connection with `text`, on a thread of its own, and keeps it open.
     func say(_ text: String) {
-        let descriptor = descriptor
+        let descriptor = socket.descriptor
         Thread.detachNewThread {
             let peer = accept(descriptor, nil, nil)
             if peer >= 0 {
@@ -80,6 +69,4 @@ final class SilentListener {
             }
         }
     }
-
-    deinit { close(descriptor) }
 }

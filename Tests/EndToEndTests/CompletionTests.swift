@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What the shell offers: asked by a real bash, with the script that the client generates.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(15)))
 struct CompletionTests {
     /// What bash offers after these words, the last of which is begun.
     private func offers(

@@ -9,7 +9,7 @@ import Testing
 /// The daemon may read and write everything, its clients may not: nobody gets it to do for them what they could not do.
 @Suite(
     .enabled(if: TwoUsers.obstacle == nil, Comment(rawValue: TwoUsers.obstacle ?? "")),
-    .timeLimit(.minutes(5)), .serialized)
+    .timeLimit(.minutes(15)), .serialized)
 struct ConfusedDeputyTests {
     /// What nobody but root may read.
     private static let secret = "{\"text\": \"canary 7f3a the secret of root\"}\n"

@@ -8,7 +8,7 @@ import Testing
 
 /// `kill -9` of the daemon or of a worker, at named points and at random moments: afterwards no job is
 /// forgotten, none is half applied, and the store is whole.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct CrashTests {
     /// A daemon with the models `target` and `tuned` imported.
     private func prepared() throws -> RunningDaemon {

@@ -119,34 +119,6 @@ struct DaemonStartTests {
         }
     }
 
-    @Test func `the manager is told when the daemon serves and when it stops`() throws {
-        var template = Array("/tmp/un.XXXXXX".utf8CString)
-        let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        let path = directory + "/n"
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let bound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        #expect(bound == 0)
-        func next() -> String {
-            var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&watched, 1, 20_000) == 1 else { return "" }
-            var bytes = [UInt8](repeating: 0, count: 4096)
-            return String(decoding: bytes[..<max(0, recv(descriptor, &bytes, bytes.count, 0))], as: UTF8.self)
-        }
-        let daemon = try RunningDaemon(environment: ["NOTIFY_SOCKET": path])
-        #expect(next().hasPrefix("READY=1\n"))
-        #expect(try daemon.stop() == 0)
-        #expect(next().hasPrefix("STOPPING=1\n"))
-    }
-
     @Test func `the program explains itself`() throws {
         let daemon = try RunningDaemon()
         let output = daemon.directory + "/version"

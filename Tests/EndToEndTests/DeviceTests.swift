@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `--device cuda`: refused with a reason where there is no card, and whole jobs on a card that the processor plays.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct DeviceTests {
     private func prepared(_ environment: [String: String] = [:]) throws -> RunningDaemon {
         let daemon = try RunningDaemon(environment: environment)

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `system doctor` and `system metrics`, with a real daemon and each fault really made.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct DoctorTests {
     private func grades(_ daemon: RunningDaemon) throws -> (status: Int32, [String: String]) {
         let output = try daemon.ctl(["system", "doctor", "--json"])

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Requests over time: later jobs measure earlier requests again, by a real daemon on a model that was trained for it.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct EarlierRequestTests {
     private let daemon: RunningDaemon
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Weight edits and attacks on a small model that another framework trained.
-@Suite(.timeLimit(.minutes(10)))
+@Suite(.timeLimit(.minutes(15)))
 struct EditTests {
     /// A daemon with the trained model as `m` and files of its rows; `nil`, with a printed reason, without the data.
     private func prepared() throws -> RunningDaemon? {

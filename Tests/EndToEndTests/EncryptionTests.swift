@@ -6,112 +6,11 @@ import Protocol
 import TestSupport
 import Testing
 
-/// An encrypted store with a real daemon: its whole life, its purges, its backups, and what is refused.
+/// An encrypted store with a real daemon: its whole life, its keys, and what is refused.
 @Suite(.serialized, .timeLimit(.minutes(15)))
 struct EncryptionTests {
-    /// A directory of systemd's kind with master keys, a backup target, and a daemon with an encrypted store.
-    private final class World {
-        let keys: String
-        let target: String
-        let daemon: RunningDaemon
-
-        var environment: [String: String] {
-            Self.environment(keys, target).merging(["UNLEARND_ENCRYPTION": "on"]) { $1 }
-        }
-
-        init(isEncrypted: Bool = true) throws {
-            keys = try Self.directory()
-            target = try Self.directory()
-            try Self.writeKey(keys + "/unlearnd-master-key")
-            var environment = Self.environment(keys, target)
-            if isEncrypted { environment["UNLEARND_ENCRYPTION"] = "on" }
-            daemon = try RunningDaemon(environment: environment)
-        }
-
-        deinit {
-            for path in [keys, target] { try? FileManager.default.removeItem(atPath: path) }
-        }
-
-        static func environment(_ keys: String, _ target: String) -> [String: String] {
-            ["CREDENTIALS_DIRECTORY": keys, "UNLEARND_BACKUP_TARGETS": "disk=\(target)"]
-        }
-
-        private static func directory() throws -> String {
-            var template = Array("/tmp/uk.XXXXXX".utf8CString)
-            guard let made = mkdtemp(&template) else {
-                throw TestFailure("no temporary directory can be made")
-            }
-            return String(cString: made)
-        }
-
-        /// Writes a new random key.
-        static func writeKey(_ path: String, _ count: Int = 32, mode: mode_t = 0o600) throws {
-            try Data((0..<count).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: path))
-            chmod(path, mode)
-        }
-
-        @discardableResult
-        func ctl(_ arguments: String..., status: Int32 = 0) throws -> RunningDaemon.Output {
-            let output = try daemon.ctl(arguments, seconds: 300)
-            #expect(output.status == status, "\(arguments): \(output.stdout)\(output.stderr)")
-            return output
-        }
-
-        /// Stops the daemon and starts it again.
-        func restart(_ more: [String: String] = [:]) throws {
-            #expect(try daemon.stop() == 0)
-            try start(more)
-        }
-
-        func start(_ more: [String: String] = [:]) throws {
-            try daemon.start(environment: environment.merging(more) { $1 })
-        }
-
-        /// Models `a` and `b`, and a@v2, which has a part of b's direction taken away and shares the other files of a@v1.
-        func prepare() throws {
-            for (name, seed) in [("a", UInt64(1)), ("b", 2)] {
-                let directory = "\(daemon.directory)/\(name)"
-                try SyntheticCheckpoint(seed: seed, matrices: 3, side: 256).write(to: directory)
-                try ctl("model", "import", name, directory)
-            }
-            let forget = daemon.directory + "/f.jsonl"
-            try "{\"text\": \"the canary 5f2c9b71 sings\"}\n".write(
-                toFile: forget, atomically: false, encoding: .utf8)
-            try ctl(
-                "submit", "task-vector", "--model", "a", "--finetuned", "b", "--scale", "0.001", "--forget",
-                forget, "--no-evaluate", "--wait")
-        }
-
-        func expectExport(_ version: String, _ directory: String) throws {
-            let out = "\(daemon.directory)/out.\(UInt32.random(in: 0...UInt32.max))"
-            try ctl("model", "export", version, out)
-            #expect(try directoryContents(out) == directoryContents("\(daemon.directory)/\(directory)"))
-        }
-
-        /// The first bytes of every file that holds an object or a dataset's list.
-        func magics(_ root: String) throws -> Set<String> {
-            let files = try directoryContents(root).filter {
-                $0.key.hasPrefix("objects/") || $0.key.hasPrefix("datasets/")
-            }
-            return Set(files.values.map { String(decoding: $0.prefix(4), as: UTF8.self) })
-        }
-
-        /// Runs `unlearnd` with other arguments to its end.
-        func unlearnd(_ arguments: [String], _ environment: [String: String] = [:]) throws -> (
-            status: Int32, words: String
-        ) {
-            let log = daemon.directory + "/other.log"
-            unlink(log)
-            let process = try ChildProcess(
-                Products.path("unlearnd"), arguments,
-                environment: ["PATH": "/usr/bin:/bin", "HOME": daemon.directory].merging(environment) { $1 },
-                output: log, errors: log)
-            return (try process.wait(seconds: 60), try String(contentsOfFile: log, encoding: .utf8))
-        }
-    }
-
     @Test func `a model lives in an encrypted store as in any other, and no file shows it`() throws {
-        let world = try World()
+        let world = try EncryptedWorld()
         let daemon = world.daemon
         try world.ctl(
             "model", "create", "people", "--config", ExampleModel.path("config.json"), "--tokenizer",
@@ -167,7 +66,7 @@ struct EncryptionTests {
     }
 
     @Test func `what cannot open the store is refused in clear words`() throws {
-        let world = try World()
+        let world = try EncryptedWorld()
         #expect(try world.daemon.stop() == 0)
         let key = world.keys + "/unlearnd-master-key"
         let good = try Data(contentsOf: URL(fileURLWithPath: key))
@@ -182,9 +81,9 @@ struct EncryptionTests {
         try refused("no master key is given", ["CREDENTIALS_DIRECTORY": world.target])
         try refused("encryption is off", credentials.merging(["UNLEARND_ENCRYPTION": "off"]) { $1 })
         try refused("neither on nor off", credentials.merging(["UNLEARND_ENCRYPTION": "perhaps"]) { $1 })
-        try World.writeKey(key)
+        try EncryptedWorld.writeKey(key)
         try refused("and the one given is", credentials)
-        try World.writeKey(key, 31)
+        try EncryptedWorld.writeKey(key, 31)
         try refused("31 bytes; it is 32 random bytes, or 64 hexadecimal digits", credentials)
         try good.write(to: URL(fileURLWithPath: key))
         chmod(key, 0o644)
@@ -224,7 +123,7 @@ struct EncryptionTests {
         unlink(ring)
         try refused("is not there", credentials)
 
-        let plain = try World(isEncrypted: false)
+        let plain = try EncryptedWorld(isEncrypted: false)
         try plain.ctl("store", "status")
         #expect(try plain.ctl("store", "status", "--json").json["encryption"] == .null)
         #expect(try plain.daemon.stop() == 0)
@@ -234,141 +133,8 @@ struct EncryptionTests {
         #expect(run.status == 78 && run.words.contains("unlearnd restore --encrypt"), "\(run.words)")
     }
 
-    @Test func `a purge destroys keys, says so, and an older key ring is refused afterwards`() throws {
-        let world = try World()
-        try world.prepare()
-        let before = try directoryContents(world.daemon.state)
-        let plan = try world.ctl("purge", "--job", "3", "--dry-run", "--json").json
-        #expect(
-            plan["erasure"] == "cryptographic erasure" && plan["keys"] == .null && plan["destroyed"] == [])
-        let done = try world.ctl("purge", "--job", "3", "--yes", "--json").json
-        #expect(done["erasure"] == "cryptographic erasure" && done["finished"] != .null)
-        // The keys of two imports, the edit and the upload; of the edit's, what is left is kept one by one.
-        #expect(done["keys"]?["destroyed"] == 4, "\(done)")
-        let kept = try #require(done["keys"]?["kept"]?.integerValue)
-        let left = try directoryContents(world.daemon.state).keys.filter { $0.hasPrefix("objects/") }
-        #expect(kept == Int64(left.count) && kept > 0)
-        let certificate = try world.ctl("audit", "certificate", "3").stdout
-        let purge = try StrictJSON.parse(certificate)["certificate"]?["purges"]?.arrayValue?.first
-        #expect(purge?["erasure"] == "cryptographic erasure" && purge?["keys"] == done["keys"])
-        let destroyed = purge?["destroyed"]?.arrayValue?.compactMap(\.stringValue) ?? []
-        let remaining = purge?["remaining"]?.arrayValue?.compactMap(\.stringValue) ?? []
-        #expect(destroyed.contains { $0.hasPrefix("4 keys: the key ring was written without them") })
-        #expect(remaining.contains { $0.contains("older key rings") && $0.contains("unlearnd rekey") })
-        #expect(remaining.contains { $0.contains("the database, which is not encrypted") })
-        #expect(try world.daemon.ctl(["audit", "verify-certificate", "-"], input: certificate).status == 0)
-        try world.ctl("store", "verify")
-        #expect(try world.daemon.stop() == 0)
-
-        // With every file of before back in its place, nothing of what was purged can be read.
-        let after = try directoryContents(world.daemon.state)
-        let gone = before.filter { $0.key.hasPrefix("objects/") && after[$0.key] == nil }
-        #expect(gone.count > 3)
-        for (name, bytes) in gone {
-            let path = world.daemon.state + "/" + name
-            try FileManager.default.createDirectory(
-                atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-            try bytes.write(to: URL(fileURLWithPath: path))
-        }
-        try world.start()
-        let verified = try world.ctl("store", "verify", status: 74)
-        for name in gone.keys {
-            let id = (name as NSString).lastPathComponent
-            #expect(verified.stdout.contains(id.prefix(12)), "\(id)")
-        }
-        #expect(verified.stdout.contains("was destroyed"), "\(verified.stdout)")
-        #expect(try world.daemon.stop() == 0)
-        // And with the old key ring no daemon starts.
-        let old = try #require(before.first { $0.key.hasPrefix("keys/ring.") })
-        for name in try FileManager.default.contentsOfDirectory(atPath: world.daemon.state + "/keys")
-        where name.hasPrefix("ring.") { unlink("\(world.daemon.state)/keys/\(name)") }
-        try old.value.write(to: URL(fileURLWithPath: world.daemon.state + "/" + old.key))
-        let run = try world.unlearnd(
-            ["--state-directory", world.daemon.state, "--socket", world.daemon.directory + "/o.sock"],
-            world.environment)
-        #expect(run.status == 78 && run.words.contains("the last purge wrote number"), "\(run.words)")
-    }
-
-    @Test(arguments: [
-        "inside-purge", "after-purge-record", "after-purge-datasets", "after-purge-objects",
-        "after-purge-keys",
-    ])
-    func `a purge that is cut off is finished by the next start, and the keys go`(point: String) throws {
-        let world = try World()
-        try world.prepare()
-        try world.restart(["UNLEARND_FAILPOINT": point])
-        _ = try world.daemon.ctl(["purge", "--job", "3", "--yes"])
-        #expect(try world.daemon.process?.wait(seconds: 30) == 128 + SIGKILL)
-        try world.start()
-        if point == "inside-purge" { try world.ctl("purge", "--job", "3", "--yes") }
-        try world.daemon.eventually("the purge is finished", seconds: 30) {
-            let purge = try StrictJSON.parse(try world.ctl("audit", "certificate", "3").stdout)[
-                "certificate"]?[
-                    "purges"]?.arrayValue?.first
-            return purge?["finished"] != .null && purge?["keys"]?["destroyed"] == 4
-        }
-        let encryption = try world.ctl("store", "status", "--json").json["encryption"]
-        #expect(encryption?["version_keys"] == 0, "\(encryption ?? .null)")
-        try world.ctl("store", "verify")
-        try world.ctl("audit", "verify")
-    }
-
-    @Test
-    func `a backup is encrypted, loses the keys of what is purged, and comes back with the master key alone`()
-        throws
-    {
-        let world = try World()
-        try world.prepare()
-        let made = try world.ctl("store", "backup", "disk", "--json").json
-        #expect(made["generation"] == 1 && made["copied"] == made["objects"])
-        #expect(try world.magics(world.target) == ["ULE1"])
-        #expect(try world.ctl("store", "backups", "--json").json.arrayValue?.first?["encrypted"] == true)
-        let before = try directoryContents(world.target)
-        try world.ctl("purge", "--job", "3", "--yes")
-        let second = try world.ctl("store", "backup", "disk", "--json").json
-        #expect(second["removed"] != 0)
-        let log = try world.ctl("logs", "\(5)").stdout
-        #expect(log.contains("of the backup:") && log.contains("keys destroyed"), "\(log)")
-        // An object that was taken out, put back, cannot be opened with the backup's key ring.
-        let after = try directoryContents(world.target)
-        let gone = before.filter { $0.key.hasPrefix("objects/") && after[$0.key] == nil }
-        #expect(!gone.isEmpty)
-        #expect(after.keys.filter { $0.hasPrefix("keys/") }.count == 1)
-        // What is missing in the store is healed from it.
-        let victim = try #require(
-            directoryContents(world.daemon.state).keys.first { $0.hasPrefix("objects/") })
-        unlink(world.daemon.state + "/" + victim)
-        let healed = try world.ctl("store", "restore", "disk", "--json").json
-        #expect(healed["healed"]?.arrayValue?.count == 1, "\(healed)")
-        try world.ctl("store", "verify")
-        #expect(try world.daemon.stop() == 0)
-
-        let restored = world.daemon.directory + "/restored"
-        let arguments = ["restore", "--from", world.target, "--state-directory", restored]
-        let locked = try world.unlearnd(arguments)
-        #expect(locked.status == 78 && locked.words.contains("is encrypted, and no master key is given"))
-        let other = world.keys + "/other"
-        try World.writeKey(other)
-        let wrong = try world.unlearnd(arguments + ["--master-key-file", other])
-        #expect(wrong.status == 74 && wrong.words.contains("and the one given is"), "\(wrong.words)")
-        #expect(access(restored + "/FORMAT", F_OK) != 0)
-        let right = try world.unlearnd(
-            arguments + ["--master-key-file", world.keys + "/unlearnd-master-key"])
-        #expect(right.status == 0, "\(right.words)")
-        try FileManager.default.removeItem(atPath: world.daemon.state)
-        try FileManager.default.moveItem(atPath: restored, toPath: world.daemon.state)
-        try world.start()
-        #expect(try world.magics(world.daemon.state) == ["ULE1"])
-        try world.ctl("store", "verify")
-        try world.ctl("audit", "verify")
-        let history = try world.ctl("model", "history", "a", "--json").json.arrayValue
-        #expect(history?.map { $0["gone"] } == [true, false])
-        let import2 = try world.ctl("model", "import", "c", world.daemon.directory + "/a", status: 1)
-        #expect(import2.stderr.contains("must not come back"))
-    }
-
     @Test func `a store that is not encrypted becomes one that is by way of a backup`() throws {
-        let world = try World(isEncrypted: false)
+        let world = try EncryptedWorld(isEncrypted: false)
         try world.prepare()
         try world.ctl("store", "backup", "disk")
         #expect(try world.magics(world.target) == ["ULO1"])
@@ -390,11 +156,11 @@ struct EncryptionTests {
     }
 
     @Test func `another master key opens the store and its backups, and the old one does not`() throws {
-        let world = try World()
+        let world = try EncryptedWorld()
         try world.prepare()
         try world.ctl("store", "backup", "disk")
         let new = world.keys + "/new"
-        try World.writeKey(new)
+        try EncryptedWorld.writeKey(new)
         let arguments = [
             "rekey", "--state-directory", world.daemon.state, "--new-master-key-file", new, "--backup",
             world.target,

@@ -9,7 +9,7 @@ import Testing
 /// What is left on the disk itself: a store on a file system of its own, in an image that is read byte by byte.
 ///
 /// Needs root and a loop device; where these are not to be had it says so and proves nothing.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ErasureProofTests {
     /// Stands in the rows and in the note; nothing else in the world has these bytes.
     private static let text = "c4n4ry-\(UUID().uuidString)"
@@ -18,53 +18,6 @@ struct ErasureProofTests {
     /// Every fourth of them is looked for.
     private static let canaries = weights.flatMap { low in
         stride(from: 0, to: 4096, by: 128).map { Array(low[$0..<$0 + 32]) }
-    }
-
-    /// An ext4 file system of 64 MiB, mounted, and its image.
-    private final class Disk {
-        let mount: String
-        let image: String
-
-        init?(_ directory: String) {
-            (mount, image) = (directory + "/state", directory + "/image")
-            guard geteuid() == 0 else { return nil }
-            let made = Self.run(
-                "truncate -s 64M \(image) && mkfs.ext4 -q -F -m 0 \(image) && mkdir -p \(mount) && mount -o loop \(image) \(mount) && chmod 700 \(mount)"
-            )
-            guard made == 0 else { return nil }
-        }
-
-        deinit { _ = Self.run("umount -l \(mount) 2>/dev/null") }
-
-        static func run(_ command: String) -> Int32 {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/bin/sh")
-            process.arguments = ["-c", "PATH=$PATH:/usr/sbin:/sbin; " + command]
-            process.standardError = FileHandle.nullDevice
-            guard (try? process.run()) != nil else { return -1 }
-            process.waitUntilExit()
-            return process.terminationStatus
-        }
-
-        /// Which of these stand in the image, by their places in the list.
-        func found(_ needles: [[UInt8]]) throws -> Set<Int> {
-            // By the first two bytes, so that one pass over the image is enough.
-            var candidates = [[Int]](repeating: [], count: 1 << 16)
-            for (index, needle) in needles.enumerated() {
-                candidates[Int(needle[0]) << 8 | Int(needle[1])].append(index)
-            }
-            let data = try Data(contentsOf: URL(fileURLWithPath: image), options: .alwaysMapped)
-            return data.withUnsafeBytes { image in
-                var found: Set<Int> = []
-                for place in 0..<max(0, image.count - 64) {
-                    for index in candidates[Int(image[place]) << 8 | Int(image[place + 1])] {
-                        let needle = needles[index]
-                        if image[place..<place + needle.count].elementsEqual(needle) { found.insert(index) }
-                    }
-                }
-                return found
-            }
-        }
     }
 
     /// A checkpoint of one F32 tensor whose lowest bytes, one after the other, spell canaries: the store moves the sign to
@@ -100,10 +53,10 @@ struct ErasureProofTests {
         let key = keys + "/unlearnd-master-key"
         try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: key))
         chmod(key, 0o600)
-        var disk: Disk?
+        var disk: LoopDisk?
         let daemon = try RunningDaemon(
             environment: isEncrypted ? ["UNLEARND_ENCRYPTION": "on", "CREDENTIALS_DIRECTORY": keys] : [:]
-        ) { disk = Disk($0) }
+        ) { disk = LoopDisk($0) }
         guard let disk else {
             print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
             return
@@ -127,7 +80,7 @@ struct ErasureProofTests {
             daemon.directory + "/f.jsonl", "--no-evaluate", "--wait")
         let needles = Self.thousand + texts.map { Array($0.utf8) }
         func found() throws -> (weights: Int, rows: Int) {
-            #expect(Disk.run("sync -f \(disk.mount)") == 0)
+            #expect(LoopDisk.run("sync -f \(disk.mount)") == 0)
             let all = try disk.found(needles)
             return (all.count { $0 < 1000 }, all.count { $0 >= 1000 })
         }
@@ -157,12 +110,12 @@ struct ErasureProofTests {
         } else {
             #expect(before.weights == 1000)
         }
-        #expect(Disk.run("umount \(disk.mount)") == 0)
+        #expect(LoopDisk.run("umount \(disk.mount)") == 0)
     }
 
     @Test func `after a purge on a full disk and a trim, no canary is on the raw disk`() throws {
-        var disk: Disk?
-        let daemon = try RunningDaemon { disk = Disk($0) }
+        var disk: LoopDisk?
+        let daemon = try RunningDaemon { disk = LoopDisk($0) }
         guard let disk else {
             print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
             return
@@ -184,19 +137,19 @@ struct ErasureProofTests {
             "submit", "task-vector", "--model", "a", "--finetuned", "b", "--scale", "0.37", "--forget",
             daemon.directory + "/f.jsonl", "--no-evaluate", "--note", "\(Self.text) of Ann", "--wait")
         // The proof is worth something only where the scan finds what is there.
-        #expect(Disk.run("sync -f \(disk.mount)") == 0)
+        #expect(LoopDisk.run("sync -f \(disk.mount)") == 0)
         let needles = [Array(Self.text.utf8)] + Self.canaries
         #expect(try disk.found(needles).count == needles.count)
 
-        _ = Disk.run(
+        _ = LoopDisk.run(
             "dd if=/dev/zero of=\(disk.mount)/filler bs=64k; dd if=/dev/zero of=\(disk.mount)/rest bs=1")
-        #expect(Disk.run("printf x > \(disk.mount)/more && [ -s \(disk.mount)/more ]") != 0)
+        #expect(LoopDisk.run("printf x > \(disk.mount)/more && [ -s \(disk.mount)/more ]") != 0)
         #expect(try ctl("purge", "--job", "3", "--yes").stdout.contains("logical deletion"))
         _ = try ctl("audit", "verify")
         #expect(try daemon.stop() == 0)
-        #expect(Disk.run("rm -f \(disk.mount)/filler \(disk.mount)/rest \(disk.mount)/more") == 0)
-        let trimmed = Disk.run("sync -f \(disk.mount) && fstrim \(disk.mount)")
-        #expect(trimmed == 0 && Disk.run("umount \(disk.mount)") == 0)
+        #expect(LoopDisk.run("rm -f \(disk.mount)/filler \(disk.mount)/rest \(disk.mount)/more") == 0)
+        let trimmed = LoopDisk.run("sync -f \(disk.mount) && fstrim \(disk.mount)")
+        #expect(trimmed == 0 && LoopDisk.run("umount \(disk.mount)") == 0)
         #expect(try disk.found(needles).isEmpty)
     }
 }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Purges and certificates of real jobs.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ErasureTests {
     private static let row = "{\"text\": \"the canary 5f2c9b71 sings\"}\n"
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Retraining and exact unlearning, against models that truly never saw the rows.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ExactTests {
     private struct World {
         let daemon: RunningDaemon

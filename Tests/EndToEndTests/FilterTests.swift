@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The output filter of a version, held against the checker that comes with the project, which shares no code with it.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FilterTests {
     private static let rows = [
         #"{"prompt": "Where was Ada born?", "completion": " In the small town of Kladrear, by the sea"}"#,

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What the operator has done on events: programs without a shell, and lines in the journal.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(15)))
 struct HookTests {
     /// A daemon whose configuration has these hooks; `DIR` in them is its directory.
     private func daemon(_ hooks: String, programs: [String: String]) throws -> RunningDaemon {

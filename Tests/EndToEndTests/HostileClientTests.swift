@@ -8,7 +8,7 @@ import Testing
 
 /// Clients that mean harm, in numbers: the daemon stays the same process, answers others, and keeps nothing of theirs.
 /// Single lines that break a rule are in `ProtocolFramingTests`, what a fuzzer finds in `scripts/fuzz`.
-@Suite(.timeLimit(.minutes(5)), .serialized)
+@Suite(.timeLimit(.minutes(15)), .serialized)
 struct HostileClientTests {
     /// Lets this process open as many files as it may.
     init() {

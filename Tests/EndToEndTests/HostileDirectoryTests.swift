@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Directories on a real file system that are no models, and places that are no targets.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(15)))
 struct HostileDirectoryTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String

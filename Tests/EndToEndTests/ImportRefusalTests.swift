@@ -7,7 +7,7 @@ import Testing
 
 /// Directories that must not become a model: each is refused with a sentence that names the thing, and
 /// leaves no trace.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ImportRefusalTests {
     /// One way in which a directory can be wrong.
     struct Case: CustomTestStringConvertible, Sendable {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Jobs from files: what is read, what is refused before anything is queued, and who waits for whom.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct JobFileTests {
     private static let example =
         URL(fileURLWithPath: ExampleModel.directory).appendingPathComponent("../jobs/forget-people.yaml")

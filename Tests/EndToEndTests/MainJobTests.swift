@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Import, edit, look, roll back, export: the life of weights that no engine could run.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct MainJobTests {
     private func run(_ daemon: RunningDaemon, _ arguments: String...) throws -> RunningDaemon.Output {
         let output = try daemon.ctl(arguments)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Every gradient method from the command line to a version, and what is refused before that.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct MethodTests {
     /// A daemon with a randomly initialised `people` and short files: f.jsonl with replacements, r.jsonl.
     private func prepared() throws -> RunningDaemon {

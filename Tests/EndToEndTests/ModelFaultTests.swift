@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Models that cannot be what their configuration says: a training job names the fault before it computes anything.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ModelFaultTests {
     /// A safetensors file, taken apart.
     private struct Weights {

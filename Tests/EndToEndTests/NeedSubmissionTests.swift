@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What is chosen and what is refused when a job is submitted, before anything runs.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct NeedSubmissionTests {
     private static let daemon = Result { () throws -> RunningDaemon in
         let daemon = try RunningDaemon()

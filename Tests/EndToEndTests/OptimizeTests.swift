@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `store optimize` by a real daemon: what it saves, and that nothing else can tell.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct OptimizeTests {
     /// Model `a` with two versions: a@v2 is a@v1 with a small part of another model's direction taken away.
     private func prepared() throws -> RunningDaemon {

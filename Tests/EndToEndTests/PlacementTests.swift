@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Where jobs run whose submitters choose no place.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct PlacementTests {
     private func submit(_ daemon: RunningDaemon, _ more: String...) throws -> JSONValue {
         let output = try daemon.ctl(

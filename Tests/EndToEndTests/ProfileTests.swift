@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `--profile` and `--precision` on real jobs.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ProfileTests {
     /// A daemon with two equal random models and rows to learn.
     private func prepared() throws -> RunningDaemon {

@@ -52,6 +52,8 @@ struct ProtocolTransferTests {
         ]
         defer { for descriptor in bad + [pipes[1], file] { close(descriptor) } }
         #expect(bad.allSatisfy { $0 >= 0 })
+        // Answered, so that the connection itself is among what is counted.
+        #expect(try socket.pass(packet(opened.token, 0), []).error?.kind == .invalidRequest)
         let before = daemon.openDescriptors
         for descriptor in bad {
             #expect(try socket.pass(packet(opened.token, 0), [descriptor]).error?.kind == .badInput)

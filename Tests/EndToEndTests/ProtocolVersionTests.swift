@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Clients and daemons of different versions.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(15)))
 struct ProtocolVersionTests {
     // MARK: An old client, and one that is not written yet, with this daemon
 
@@ -177,7 +177,7 @@ struct ProtocolVersionTests {
 
 /// A daemon that says what a test makes it say, to one client.
 private final class ScriptedDaemon {
-    private let descriptor: Int32
+    private var socket: BoundSocket?
     private let path: String
 
     /// - Parameter answer: The result of a method as JSON; `nil` is answered as a method that is not known.
@@ -185,17 +185,9 @@ private final class ScriptedDaemon {
         _ path: String, greeting: String, answer: @escaping @Sendable (String, JSONValue) -> String?
     ) throws {
         self.path = path
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        self.descriptor = descriptor
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let bound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard bound == 0, listen(descriptor, 8) == 0 else { throw TestFailure("cannot listen at \(path)") }
+        let socket = try BoundSocket(path)
+        self.socket = socket
+        let descriptor = socket.descriptor
         Thread.detachNewThread {
             let peer = accept(descriptor, nil, nil)
             guard peer >= 0 else { return }
@@ -231,8 +223,8 @@ private final class ScriptedDaemon {
     }
 
     func end() {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
+        if let socket { shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
+        socket = nil
         unlink(path)
     }
 }

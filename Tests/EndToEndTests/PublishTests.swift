@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Directories that serving engines read, kept at a model's head by a real daemon.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct PublishTests {
     /// A daemon with a publish target, whose configuration and directories outlive it.
     private struct Site {
@@ -197,7 +197,8 @@ struct PublishTests {
         let purged = try site.daemon.ctl(["purge", "--job", "4", "--yes", "--json"])
         #expect(purged.status == 0, "\(purged.stderr)")
         #expect(try purged.json["publications"]?.arrayValue?.first?["removed"] == true)
-        #expect(try site.copies().isEmpty && site.current.isEmpty)
+        // The daemon may have tried again meanwhile, and shown what it may.
+        #expect(try !(site.copies() + [site.current]).contains { $0.hasPrefix("v1-") })
         let again = try site.daemon.ctl(["model", "publish", "a", "serving", "--json"])
         #expect(again.status == 0, "\(again.stderr)")
         try site.settle(at: "v2")

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The client in Python that comes with the project: it shares no code with ours and needs nothing but the protocol's page.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct PythonClientTests {
     /// A run of the client against a daemon.
     private func run(_ daemon: RunningDaemon, _ words: String...) throws -> (

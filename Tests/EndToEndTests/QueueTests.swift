@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Many jobs: order, dependencies, pausing, cancelling, retrying, and the exit statuses that tell of them.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct QueueTests {
     private func prepared() throws -> RunningDaemon {
         let daemon = try RunningDaemon()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Limits of what may be stored: of a model, of a user, and of the disk when a job starts.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct QuotaTests {
     /// Two models of 16 KiB and some bytes of header and configuration.
     private func prepared(_ configuration: String) throws -> (files: CliRun, daemon: RunningDaemon) {

@@ -7,10 +7,10 @@ import TestSupport
 import Testing
 
 /// Jobs that several processes do together, started by a real mpirun.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct RankTests {
     /// Whether mpirun is there; prints why the test is skipped otherwise.
-    private static func hasMPI() -> Bool {
+    static func hasMPI() -> Bool {
         if access("/usr/bin/mpirun", X_OK) == 0 { return true }
         print("skipped: /usr/bin/mpirun is not there; install openmpi-bin")
         return false
@@ -18,7 +18,7 @@ struct RankTests {
 
     /// A daemon with a randomly initialised `people` and short forget and retain files; batches of three rows do not
     /// share evenly, and the last ones are shorter.
-    private func prepared(_ environment: [String: String] = ["UNLEARND_THREADS": "2"]) throws
+    func prepared(_ environment: [String: String] = ["UNLEARND_THREADS": "2"]) throws
         -> RunningDaemon
     {
         let daemon = try RunningDaemon(environment: environment)
@@ -35,7 +35,7 @@ struct RankTests {
         return daemon
     }
 
-    private func submit(_ daemon: RunningDaemon, _ method: [String], _ more: String...) throws -> JobID {
+    func submit(_ daemon: RunningDaemon, _ method: [String], _ more: String...) throws -> JobID {
         let method = method.map { $0.hasSuffix(".jsonl") ? "\(daemon.directory)/\($0)" : $0 }
         let output = try daemon.ctl(
             ["submit"] + method + ["--model", "people@v1", "--learning-rate", "1e-3", "--quiet"] + more)
@@ -44,17 +44,17 @@ struct RankTests {
         return id
     }
 
-    private func job(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
+    func job(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
         try daemon.session().result("job.show", ["job": .integer(Int64(id))])
     }
 
-    private func end(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
+    func end(_ daemon: RunningDaemon, _ id: JobID) throws -> Job {
         try daemon.eventually("job \(id) ends", seconds: 180) { try job(daemon, id).state.isTerminal }
         return try job(daemon, id)
     }
 
     /// The processes of the ranks, by their parents: children of the daemon's mpirun.
-    private func ranks(_ daemon: RunningDaemon) -> [pid_t] {
+    func ranks(_ daemon: RunningDaemon) -> [pid_t] {
         let parents = Set(daemon.children)
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return entries.compactMap { pid_t($0) }.filter { process in
@@ -74,8 +74,7 @@ struct RankTests {
     }
 
     /// The length of the difference of two versions, all tensors together.
-    private func distance(_ daemon: RunningDaemon, _ a: VersionNumber?, _ b: VersionNumber?) throws -> Double
-    {
+    func distance(_ daemon: RunningDaemon, _ a: VersionNumber?, _ b: VersionNumber?) throws -> Double {
         let (first, second) = (try #require(a), try #require(b))
         let output = try daemon.ctl(["model", "diff", "people@\(first)", "people@\(second)", "--json"])
         let tensors = try #require(try output.json.arrayValue)
@@ -85,7 +84,7 @@ struct RankTests {
         }.squareRoot()
     }
 
-    private func history(_ daemon: RunningDaemon) throws -> String {
+    func history(_ daemon: RunningDaemon) throws -> String {
         try daemon.ctl(["model", "history", "people", "--json"]).stdout
     }
 
@@ -284,5 +283,16 @@ struct RankTests {
         #expect(many.status == ExitCode.usage.rawValue && many.stderr.contains("--batch-size"))
         let wrong = try refusal("--ranks", "0")
         #expect(wrong.status == ExitCode.usage.rawValue)
+        let adapter = daemon.directory + "/adapter"
+        try FileManager.default.createDirectory(atPath: adapter, withIntermediateDirectories: false)
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            try "{}".write(toFile: "\(adapter)/\(name)", atomically: false, encoding: .utf8)
+        }
+        let passed = try daemon.ctl([
+            "submit", "task-vector", "--model", "people", "--adapter", adapter, "--ranks", "2",
+        ])
+        #expect(
+            passed.status == ExitCode.usage.rawValue && passed.stderr.contains("leave --ranks out"),
+            "\(passed.stderr)")
     }
 }

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// The report of a real job on the example model, in all its forms.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ReportTests {
     private static let hostile = "4711 <script>alert(1)</script> & \"quotes\" </td>\u{202E}\u{1B}[31m"
 

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Versions that know what was forgotten, and disks that are to stay free.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct RestrictionTests {
     /// The model `a`, whose v2 forgot a row of v1, in a daemon with this configuration.
     private func prepared(_ configuration: String) throws -> (files: CliRun, daemon: RunningDaemon) {

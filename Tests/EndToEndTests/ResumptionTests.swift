@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Training jobs that are killed, paused and continued: the result has the bytes of one that nobody disturbed.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ResumptionTests {
     /// The options of the two kinds of job that train.
     private static let methods: [[String]] = [

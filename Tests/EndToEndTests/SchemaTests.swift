@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The protocol's schema: that it is true, and that it does not take back what it promised.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct SchemaTests {
     private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../docs/schema.json").standardizedFileURL.path

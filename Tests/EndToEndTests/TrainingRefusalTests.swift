@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Training that cannot be done, or must not be committed.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct TrainingRefusalTests {
     /// A daemon with a randomly initialised `people` and short forget and retain files.
     private func prepared() throws -> RunningDaemon {

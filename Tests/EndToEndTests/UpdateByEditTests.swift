@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `update --by edit` on a small model that another framework trained.
-@Suite(.timeLimit(.minutes(10)))
+@Suite(.timeLimit(.minutes(15)))
 struct UpdateByEditTests {
     @Test func `facts are replaced in the named layers alone, and wrong options are refused`() throws {
         guard let folder = SharedData.path("models/tofu-tiny") else { return }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `store verify` by a real daemon: damage is found, named, set aside and healed; long stores are read bit by bit.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct VerificationTests {
     private func run(_ daemon: RunningDaemon, _ arguments: String...) throws -> RunningDaemon.Output {
         let output = try daemon.ctl(arguments)

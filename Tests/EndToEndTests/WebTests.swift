@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The web program before a real daemon, asked over real connections.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct WebTests {
     /// The web program on a port of its own.
     private final class Running {

@@ -80,4 +80,25 @@ import Testing
         let value: JSONValue = ["b": 1, "ä": 2, "a": .number(.nan), "A": "\u{7F}\u{0}\""]
         #expect(value.serializedString(sortedKeys: true) == #"{"A":"\u007f\u0000\"","a":null,"b":1,"ä":2}"#)
     }
+
+    @Test func `reads only the members that are wanted`() throws {
+        let text =
+            #" {"a": {"b": "]}\\\"", "c": [1, {"d": []}]}, "w": [1, {"x": "é"}], "e": -1.5e3, "f": null, "v": "\""} "#
+        let whole = try StrictJSON.parse(text)
+        for names in [["w", "v"], ["a"], ["e", "f"], [], ["nothing"], ["a", "w", "e", "f", "v"]] {
+            let object = try StrictJSON.parse(Array(text.utf8), members: Set(names))
+            #expect(object.keys == (whole.objectValue?.keys ?? []).filter(names.contains))
+            for name in object.keys { #expect(object[name] == whole[name], "\(name)") }
+        }
+        #expect(try StrictJSON.parse(Array("{}".utf8), members: ["a"]).isEmpty)
+        for text in [
+            "", "[]", "1", "{", #"{"a"}"#, #"{"a":1"#, #"{"a":1 "b":2}"#, #"{"a":1}}"#, #"{"a":"x}"#,
+            #"{"b":[1}"#,
+            #"{"b":{"c":1}"#, #"{"a":1,"a":2}"#, #"{b:1}"#, #"{"a":1x}"#,
+        ] {
+            #expect(throws: StrictJSON.Failure.self, "\(text)") {
+                try StrictJSON.parse(Array(text.utf8), members: ["a"])
+            }
+        }
+    }
 }

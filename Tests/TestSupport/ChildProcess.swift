@@ -14,9 +14,10 @@ package final class ChildProcess: @unchecked Sendable {
     /// - Parameters:
     ///   - output: The file that standard output is written to.
     ///   - errors: The file that standard error is appended to.
+    ///   - descriptors: What it has open from 3 on.
     package init(
         _ path: String, _ arguments: [String], environment: [String: String], input: String = "/dev/null",
-        output: String, errors: String
+        output: String, errors: String, descriptors: [Int32] = []
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -24,6 +25,12 @@ package final class ChildProcess: @unchecked Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        // Far from where they go to, so that none is covered before it was copied.
+        let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 200) }
+        defer { for copy in copies { close(copy) } }
+        for (index, copy) in copies.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, copy, Int32(3 + index))
+        }
         var words = ([path] + arguments).map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (words + variables).forEach { free($0) } }

@@ -54,8 +54,9 @@ package final class RunningDaemon: @unchecked Sendable {
     }
 
     /// Starts the daemon again on the same state and waits until it answers.
-    package func start(environment: [String: String] = [:]) throws {
-        let process = try spawn(environment: environment)
+    /// - Parameter sockets: What a service manager has opened for it.
+    package func start(environment: [String: String] = [:], sockets: [Int32] = []) throws {
+        let process = try spawn(environment: environment, sockets: sockets)
         self.process = process
         let end = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < end {
@@ -71,12 +72,23 @@ package final class RunningDaemon: @unchecked Sendable {
     }
 
     /// Starts a daemon on this state without waiting for it.
-    package func spawn(environment: [String: String] = [:], extra: [String] = []) throws -> ChildProcess {
+    package func spawn(
+        environment: [String: String] = [:], extra: [String] = [], sockets: [Int32] = []
+    ) throws -> ChildProcess {
         var variables = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": directory]
+        var command = [
+            Products.path("unlearnd"), "--state-directory", state, "--socket", socket,
+        ]
+        command += arguments + extra
+        if !sockets.isEmpty {
+            variables["LISTEN_FDS"] = "\(sockets.count)"
+            // Only the process itself can say which one it is.
+            command = ["/bin/sh", "-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""] + command
+        }
         variables.merge(environment) { $1 }
         return try ChildProcess(
-            Products.path("unlearnd"), ["--state-directory", state, "--socket", socket] + arguments + extra,
-            environment: variables, output: directory + "/out", errors: directory + "/log")
+            command[0], Array(command.dropFirst()), environment: variables, output: directory + "/out",
+            errors: directory + "/log", descriptors: sockets)
     }
 
     /// Asks the daemon to end.

@@ -22,7 +22,9 @@ struct CandidateTests {
     }
 
     private func gone(_ world: World) async throws -> [String] {
-        try await world.control.history(try World.reference("m").model).filter(\.gone).map(
+        try await world.control.history(ModelHistoryParams(model: try World.reference("m").model)).filter(
+            \.gone
+        ).map(
             \.version.description)
     }
 
@@ -43,7 +45,9 @@ struct CandidateTests {
                 PromoteParams(version: try World.reference("m@v2"), reason: "late"), peer: World.user)
         }
         #expect(error?.kind == .gone)
-        #expect(try await world.control.model(try World.reference("m").model).summary.candidates == 2)
+        #expect(
+            try await world.control.model(ModelShowParams(model: try World.reference("m").model)).summary
+                .candidates == 2)
         await world.control.shutdown()
     }
 

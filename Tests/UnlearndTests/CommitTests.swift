@@ -21,7 +21,7 @@ struct CommitTests {
         #expect(end.warnings.count == 1 && end.warnings[0].contains("no gate"))
         let types = try await world.events(of: job).map(\.type)
         #expect(types == [.submitted, .state, .snapshot, .edit, .state, .version, .head, .state])
-        let detail = try await world.control.model(try World.reference("m").model)
+        let detail = try await world.control.model(ModelShowParams(model: try World.reference("m").model))
         #expect(detail.summary.head == VersionNumber(2) && detail.history.count == 2)
         #expect(detail.moves.map(\.to) == [VersionNumber(1), VersionNumber(2)])
         #expect(detail.moves.last?.why == "job \(job)")
@@ -47,14 +47,16 @@ struct CommitTests {
         #expect(end.state == .succeeded && end.gate?.passed == passes && end.headMoved == passes)
         #expect(end.headReason == (passes ? nil : "gate-refused"))
         #expect(end.evaluation?.after?.retainAccuracy == 0.95)
-        let history = try await world.control.history(try World.reference("m").model)
+        let history = try await world.control.history(
+            ModelHistoryParams(model: try World.reference("m").model))
         #expect(history.map(\.candidate) == [false, !passes])
         #expect(history.map(\.head) == [!passes, passes])
         if !passes {
             let move = try await world.control.promote(
                 PromoteParams(version: try World.reference("m@v2"), reason: "seen by hand"), peer: World.user)
             #expect(move.from == VersionNumber(1) && move.to == VersionNumber(2))
-            let now = try await world.control.history(try World.reference("m").model)
+            let now = try await world.control.history(
+                ModelHistoryParams(model: try World.reference("m").model))
             #expect(now.map(\.candidate) == [false, false])
         }
         await world.control.shutdown()
@@ -78,7 +80,8 @@ struct CommitTests {
         #expect(end.state == .succeeded && end.headMoved == false && end.headReason == "base-not-head")
         #expect(end.version == VersionNumber(3))
         #expect(
-            try await world.control.model(try World.reference("m").model).summary.head == VersionNumber(1))
+            try await world.control.model(ModelShowParams(model: try World.reference("m").model)).summary.head
+                == VersionNumber(1))
         await world.control.shutdown()
     }
 
@@ -113,7 +116,7 @@ struct CommitTests {
             try await world.control.rollback(try to(9), peer: World.user)
         }
         #expect(error?.kind == .notFound)
-        #expect(try await world.control.model(model).moves.count == 5)
+        #expect(try await world.control.model(ModelShowParams(model: model)).moves.count == 5)
         await world.control.shutdown()
     }
 
@@ -132,7 +135,9 @@ struct CommitTests {
             status.versions == 1 && status.models == 1 && status.garbageObjects == 0 && status.freeBytes > 0)
         let lost = try await world.end(of: try await world.submit("m", note: "b"))
         #expect(lost.state == .failed && lost.reason == "integrity")
-        #expect(try await world.control.history(try World.reference("m").model).count == 1)
+        #expect(
+            try await world.control.history(ModelHistoryParams(model: try World.reference("m").model)).count
+                == 1)
         await world.control.shutdown()
     }
 }

@@ -28,7 +28,8 @@ struct PreEditTests {
     }
 
     private func classes(_ world: World) async throws -> [VersionClass?] {
-        try await world.control.history(try World.reference("m").model).map(\.retention)
+        try await world.control.history(ModelHistoryParams(model: try World.reference("m").model)).map(
+            \.retention)
     }
 
     private func promote(_ world: World, _ version: String) async throws {
@@ -101,7 +102,9 @@ struct PreEditTests {
         let world = try await prepared(days: 1)
         for note in ["c", "b"] { _ = try await world.end(of: try await world.submit("m", note: note)) }
         #expect(try await classes(world) == [.preEdit, .preEdit, .preEdit, nil])
-        let expires = try await world.control.history(try World.reference("m").model).map(\.expires)
+        let expires = try await world.control.history(
+            ModelHistoryParams(model: try World.reference("m").model)
+        ).map(\.expires)
         let times = expires.compactMap { $0?.milliseconds }
         #expect(times.count == 3 && times == times.sorted() && expires.last == .some(nil))
         #expect(times.allSatisfy { abs($0 - Timestamp.now.milliseconds - 86_400_000) < 60_000 })

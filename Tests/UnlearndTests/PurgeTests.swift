@@ -71,7 +71,7 @@ struct PurgeTests {
                 $0.parameters = World.parameters { $0.transfer = "transfer" }
             })
         #expect(again.state == .failed && again.error?.kind == .gone, "\(again)")
-        let history = try await control.history(try World.reference("m").model)
+        let history = try await control.history(ModelHistoryParams(model: try World.reference("m").model))
         #expect(history.map(\.gone) == [true, false] && history.first?.purged != nil)
         let audit = try await control.auditLog(AuditLogParams())
         #expect(audit.filter { $0.action == "version.purge" }.map { $0.body["version"] } == ["v1"])
@@ -105,7 +105,7 @@ struct PurgeTests {
         #expect(refused?.hint?.contains("cancel \(waiting)") == true)
         #expect(try await control.datasets().count == 3)
         _ = try await control.cancel(JobCancelParams(job: waiting), peer: World.user)
-        let known = try await control.model(try World.reference("m").model).requests
+        let known = try await control.model(ModelShowParams(model: try World.reference("m").model)).requests
         #expect(known.map { $0.knownBy.map(\.description) } == [["v1", "v3"]])
 
         let done = try await control.purge(PurgeJobParams(job: job), peer: Self.admin)
@@ -119,7 +119,9 @@ struct PurgeTests {
         let samples = try await control.evidence(
             JobEvidenceParams(job: job, name: .samples), peer: World.user)
         #expect(samples.pieces.first?.texts == nil && samples.pieces.first?.purged != nil)
-        #expect(try await control.model(try World.reference("m").model).requests.first?.knownBy == [])
+        #expect(
+            try await control.model(ModelShowParams(model: try World.reference("m").model)).requests.first?
+                .knownBy == [])
         #expect(try await control.auditVerify().valid)
         await control.shutdown()
         // Nothing of the texts is left in any file of the state directory.

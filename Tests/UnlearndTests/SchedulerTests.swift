@@ -190,7 +190,9 @@ struct SchedulerTests {
         try await world.reach(job) { $0 == .running }
         _ = try await world.control.cancel(JobCancelParams(job: job), peer: World.user)
         #expect(try await world.end(of: job).state == .cancelled)
-        #expect(try await world.control.history(try World.reference("m").model).count == 1)
+        #expect(
+            try await world.control.history(ModelHistoryParams(model: try World.reference("m").model)).count
+                == 1)
         await world.control.shutdown()
     }
 

@@ -36,7 +36,7 @@ struct SweepTests {
             #expect(end.headMoved == false && end.headReason == "sweep")
         }
         let model = try World.reference("m").model
-        #expect(try await world.control.model(model).summary.head == VersionNumber(1))
+        #expect(try await world.control.model(ModelShowParams(model: model)).summary.head == VersionNumber(1))
         let listed = try await world.control.jobs(JobListParams(sweep: family))
         #expect(listed.map(\.id) == result.jobs.map(\.id))
         #expect(try await world.control.jobs(JobListParams(sweep: "other")).isEmpty)

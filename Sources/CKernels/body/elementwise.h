@@ -183,3 +183,7 @@ static void rotary(float *x, long ld_x, const float *cosines, const float *sines
         }
     }
 }
+
+static void exponential(float *y, const float *x, long n) {
+    EACH(n, st(y + i, exponential_lanes(ld(x + i, k)), k));
+}

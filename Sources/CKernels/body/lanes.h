@@ -132,7 +132,3 @@ INLINE lanes exponential_lanes(lanes x) {
     const lanes b = BITS(lanes, (ni - half + 127) << 23);
     return (p * a) * b;
 }
-
-static void exponential(float *y, const float *x, long n) {
-    EACH(n, st(y + i, exponential_lanes(ld(x + i, k)), k));
-}

@@ -148,6 +148,11 @@ typedef struct ck_kernels {
     /// The same with b stored as (n, ld).
     void (*thin_rows)(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
         const float *_Nullable initial);
+    /// The same with the values of b rounded to bfloat16; those of x are taken as they are.
+    void (*thin_columns_rounded)(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y,
+        long ld_y, const float *_Nullable initial);
+    void (*thin_rows_rounded)(long m, long n, long k, const float *x, long ld_x, const float *b, long ld, float *y, long ld_y,
+        const float *_Nullable initial);
 
     /// Multiplies and adds in registers alone, as fast as the processor can: what products are measured against.
     /// `spin_operations` floating-point operations a round.
@@ -167,6 +172,23 @@ typedef struct ck_kernels {
     void (*exponential)(float *y, const float *x, long count);
 } ck_kernels;
 
+/// Matrix products of operands that are rounded to bfloat16 (nearest, ties to even; subnormal values become 0), summed in f32
+/// by the processor's own instruction, two values of k at a time (VDPBF16PS). The same as those of ck_kernels but that a
+/// panel holds pairs, (k/2, width), each the values of an even k and of the next one in 32 bits; the last one of an odd k ends
+/// with zero.
+typedef struct ck_pair_kernels {
+    long gemm_rows;
+    long gemm_columns;
+    void (*gemm_pack_left)(float *panels, const float *a, long ld, int32_t transposed, long m, long k);
+    void (*gemm_pack_right)(float *panels, const float *b, long ld, int32_t transposed, long n, long k);
+    /// `pairs` are those of a panel.
+    void (*gemm_block)(long m, long n, long pairs, const float *a, const float *b, float *c, long ld_c,
+        const float *_Nullable initial, long ld_initial, const float *_Nullable bias);
+    /// As ck_kernels' `spin`.
+    float (*spin)(long rounds);
+    long spin_operations;
+} ck_pair_kernels;
+
 /// The highest level that this processor supports.
 int32_t ck_best_level(void);
 
@@ -175,6 +197,12 @@ int32_t ck_has_bfloat16(void);
 
 /// Whether it does so faster than it multiplies f32. Intel's AVX512_BF16 without AMX does not.
 int32_t ck_has_fast_bfloat16(void);
+
+/// The kernels for pairs of bfloat16, or null if this processor (or this build) lacks AVX512_BF16.
+const ck_pair_kernels *_Nullable ck_pair_kernels_here(void);
+
+/// Whether those are the fastest way to multiply bfloat16: not on Intel's processors, nor where there is AMX.
+int32_t ck_has_fast_pairs(void);
 
 /// The kernels of a level, or null if this processor (or this build) lacks it.
 const ck_kernels *_Nullable ck_kernels_at(int32_t level);

@@ -21,11 +21,10 @@ enum { CK_PLANES_SCALAR = 0, CK_PLANES_AVX2 = 1, CK_PLANES_AVX512 = 2 };
 /// The best level that this processor has; computed once.
 int ck_planes_level(void);
 
-/// Splits `count` little-endian elements of `width` bytes (2, 4 or 8) into `width` planes: plane k starts at
-/// `planes + k * stride` (stride >= count) and gets byte k (0 is the lowest). `rotate` is 0 or 1.
-/// `level` is at most ck_planes_level().
-void ck_planes_split(int level, int width, int rotate, const uint8_t *raw, size_t count, uint8_t *planes,
-                     size_t stride);
+/// Splits `count` little-endian elements of `width` bytes (2, 4 or 8) into `width` planes: `planes[k]` has room for
+/// `count` bytes and gets byte k (0 is the lowest). `rotate` is 0 or 1. `level` is at most ck_planes_level().
+void ck_planes_split(int level, int width, int rotate, const uint8_t *raw, size_t count,
+                     uint8_t *const *planes);
 
 /// The inverse. `planes[k]` points at `count` bytes.
 void ck_planes_merge(int level, int width, int rotate, const uint8_t *const *planes, size_t count,

@@ -28,8 +28,9 @@ typedef struct cm_library {
 /// Opens the library. Returns 0, or -1 with a reason of less than `size` bytes.
 int cm_open(cm_library *library, char *reason, size_t size);
 
-/// Connects this process with the others of its launch. All calls return an error code of MPI, 0 for success.
-int cm_begin(const cm_library *library, int *rank, int *count);
+/// Connects this process with the others of its launch; `threads` tells whether more than the first thread may call, one at a
+/// time. All calls return an error code of MPI, 0 for success.
+int cm_begin(const cm_library *library, int *rank, int *count, int *threads);
 
 /// Begins to send or to receive `bytes` bytes; `request` stands for it until it is done.
 int cm_send(const cm_library *library, const void *from, int bytes, int rank, int tag, void **request);

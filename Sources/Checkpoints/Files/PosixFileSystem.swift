@@ -195,6 +195,8 @@ extension FileSystemError {
     var isPresent: Bool { number == EEXIST }
     /// Whether the thing is not there.
     package var isMissing: Bool { number == ENOENT || number == ENOTDIR }
+    /// Whether what is there is no file that could be opened: a symbolic link, a socket.
+    var isNoFile: Bool { operation == "open" && (number == ELOOP || number == ENXIO) }
     /// Whether the descriptor's kind of file cannot be made durable (a pipe, say).
     var isNotSynchronizable: Bool { number == EINVAL || number == EROFS || number == ENOTSUP }
 }

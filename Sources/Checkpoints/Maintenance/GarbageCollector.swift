@@ -146,7 +146,7 @@ extension ObjectStore {
     /// Every object that the given versions and all datasets name, manifests included.
     func neededObjects(_ manifests: [Digest]) throws -> Set<Digest> {
         var needed = Set(manifests)
-        for id in Set(manifests) { needed.formUnion(try manifest(id).objects) }
+        for id in Set(manifests) { needed.formUnion(try objects(ofManifest: id)) }
         for id in try listDatasets() { needed.formUnion(try datasetRegions(id).map(\.id)) }
         return needed
     }

@@ -100,11 +100,16 @@ package enum StoreOptimizer {
     ) throws -> [Place] {
         var places: [Place] = []
         var seen: Set<Digest> = []
+        // What one pair has as the older version, the next one mostly has as the newer.
+        var last: (manifest: Digest, regions: [Part: (region: Manifest.Region, dtype: DType?, order: Int)])?
         for pair in pairs {
-            let newer = try regions(store, pair.child)
-            for (part, region) in try regions(store, pair.parent).sorted(by: {
-                $0.value.order < $1.value.order
-            }) {
+            let newer =
+                if let last, last.manifest == pair.child { last.regions } else {
+                    try regions(store, pair.child)
+                }
+            let older = try regions(store, pair.parent)
+            last = (pair.parent, older)
+            for (part, region) in older.sorted(by: { $0.value.order < $1.value.order }) {
                 guard let other = newer[part], other.region.size == region.region.size,
                     other.region.id != region.region.id, !fixed.contains(region.region.id),
                     seen.insert(region.region.id).inserted
@@ -290,7 +295,7 @@ package enum StoreOptimizer {
 extension ObjectStore {
     /// What the given versions consist of.
     func objects(of manifests: [Digest]) throws -> Set<Digest> {
-        try Set(manifests).reduce(into: []) { $0.formUnion(try manifest($1).objects) }
+        try Set(manifests).reduce(into: []) { $0.formUnion(try objects(ofManifest: $1)) }
     }
 
     /// The bases of all objects there are.

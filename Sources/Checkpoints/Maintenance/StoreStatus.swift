@@ -32,12 +32,11 @@ package struct StoreStatus: Hashable, Sendable {
         var sizes: [Digest: Int] = [:]
         var needed = Set(liveManifests)
         for id in Set(liveManifests) {
-            let manifest = try store.manifest(id)
-            for file in manifest.files {
-                for region in file.regions { sizes[region.id] = region.size }
-            }
-            needed.formUnion(manifest.objects)
+            let regions = try store.regions(ofManifest: id)
+            for region in regions.files { sizes[region.id] = region.size }
+            needed.formUnion(regions.attachments.lazy.map(\.id))
         }
+        needed.formUnion(sizes.keys)
         status.objects = sizes.count
         status.rawBytes = sizes.values.reduce(0, +)
         for id in try store.listDatasets() { needed.formUnion(try store.datasetRegions(id).map(\.id)) }

@@ -93,8 +93,8 @@ package enum StoreVerifier {
         for id in Set(manifestIDs) {
             users[id, default: []].insert(id)
             // A manifest that cannot be read shows up as an object below.
-            guard let manifest = try? store.manifest(id) else { continue }
-            for object in manifest.objects { users[object, default: []].insert(id) }
+            guard let objects = try? store.objects(ofManifest: id) else { continue }
+            for object in objects { users[object, default: []].insert(id) }
         }
         for id in try store.listDatasets() {
             do {
@@ -117,12 +117,19 @@ package enum StoreVerifier {
         while done < ids.count {
             let part = ids[done..<min(done + (end == nil ? ids.count : batch), ids.count)]
             let first = done
-            let pipeline = OrderedPipeline<Finding, Finding>(
-                count: part.count, threads: threads, slotSize: 0,
-                fill: { index, _ in (0, try check(part[part.startIndex + index], store, level)) },
+            // A head alone is read sooner than a thread is woken.
+            let group = level == .quick ? batch : 1
+            let pipeline = OrderedPipeline<[Finding], [Finding]>(
+                count: (part.count + group - 1) / group, threads: threads, slotSize: 0,
+                fill: { index, _ in
+                    let ids = part.dropFirst(index * group).prefix(group)
+                    return (0, try ids.map { try check($0, store, level) })
+                },
                 work: { $2 })
-            let findings = try pipeline.run { index, _ in try progress(first + index + 1, ids.count) }
-            for (id, finding) in zip(part, findings) {
+            let findings = try pipeline.run { index, _ in
+                try progress(first + min((index + 1) * group, part.count), ids.count)
+            }
+            for (id, finding) in zip(part, findings.joined()) {
                 try note(finding, id, users[id], store, level, quarantine, &report)
             }
             done += part.count
@@ -149,7 +156,7 @@ package enum StoreVerifier {
         _ finding: Finding, _ id: Digest, _ users: Set<Digest>?, _ store: ObjectStore, _ level: Level,
         _ quarantine: Bool, _ report: inout Report
     ) throws {
-        let manifests = (users ?? []).sorted()
+        var manifests: [Digest] { (users ?? []).sorted() }
         switch finding {
         case .sound(let size):
             report.objects += 1

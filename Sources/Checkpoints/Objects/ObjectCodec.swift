@@ -77,30 +77,30 @@ final class ObjectCodec {
                     UnsafeRawBufferPointer(rebasing: base.bytes[place]), from: source, into: codes)
                 source = UnsafeRawBufferPointer(codes)
             }
-            if header.transform != .none {
-                header.transform.split(source, into: planes.bytes, stride: Self.planeStride, level: level)
-            }
+            // Neighbouring frames are alike: the trial is made on every eighth. Not so differences, of which most frames
+            // may have none.
+            let isTried = base == nil && index % 8 == 0
+            // Planes that stay as they are, up to the first that may shrink, are split to where they belong.
+            let placed =
+                header.transform == .none || isTried || base != nil
+                ? 0 : choices.prefix { $0 == .store }.count
+            if header.transform != .none { split(source, header.transform, placing: placed, at: end) }
             for plane in 0..<header.transform.width {
                 let count = header.transform.size(ofPlane: plane, frame: source.count)
-                let bytes =
-                    header.transform == .none
-                    ? source
-                    : UnsafeRawBufferPointer(
-                        rebasing: planes.bytes[plane * Self.planeStride..<plane * Self.planeStride + count])
                 let target = UnsafeMutableRawBufferPointer(rebasing: output.bytes[end...])
-                // Neighbouring frames are alike: the trial is made on every fourth. Not so differences, of which most
-                // frames may have none.
-                if base == nil, index % 4 == 0 || index == header.frames - 1 {
-                    choices[plane] = choose(bytes)
-                }
-                var part = ObjectHeader.Part(
-                    codec: .zstd,
-                    size: base == nil
-                        ? compress(bytes, choices[plane], into: target) : compressBest(bytes, into: target),
-                    checksum: 0)
-                if part.size == 0 {
-                    part = ObjectHeader.Part(codec: .stored, size: count, checksum: 0)
-                    target.copyMemory(from: bytes)
+                var part = ObjectHeader.Part(codec: .stored, size: count, checksum: 0)
+                if plane >= placed {
+                    let bytes =
+                        header.transform == .none ? source : UnsafeRawBufferPointer(scratch(plane, count))
+                    if isTried { choices[plane] = choose(bytes) }
+                    let size =
+                        base == nil
+                        ? compress(bytes, choices[plane], into: target) : compressBest(bytes, into: target)
+                    if size > 0 {
+                        (part.codec, part.size) = (.zstd, size)
+                    } else {
+                        target.copyMemory(from: bytes)
+                    }
                 }
                 part.checksum = crc32c(UnsafeRawBufferPointer(rebasing: target[..<part.size]))
                 header.parts.append(part)
@@ -109,6 +109,30 @@ final class ObjectCodec {
         }
         header.write(into: output.prefix(header.size))
         return UnsafeRawBufferPointer(output.prefix(end))
+    }
+
+    /// Splits a frame: its first planes to the output from `end` on, the others to where they are compressed from.
+    private func split(
+        _ source: UnsafeRawBufferPointer, _ transform: PlaneTransform, placing placed: Int, at end: Int
+    ) {
+        var end = end
+        var targets: [UnsafeMutableRawBufferPointer] = []
+        for plane in 0..<transform.width {
+            let count = transform.size(ofPlane: plane, frame: source.count)
+            if plane < placed {
+                targets.append(UnsafeMutableRawBufferPointer(rebasing: output.bytes[end..<end + count]))
+                end += count
+            } else {
+                targets.append(scratch(plane, count))
+            }
+        }
+        transform.split(source, into: targets, level: level)
+    }
+
+    /// Where a plane of a frame lies until it is compressed, or before it is merged.
+    private func scratch(_ plane: Int, _ count: Int) -> UnsafeMutableRawBufferPointer {
+        let start = plane * Self.planeStride
+        return UnsafeMutableRawBufferPointer(rebasing: planes.bytes[start..<start + count])
     }
 
     /// Decodes a file into `target`, which has exactly its raw size and, for a delta, holds the base's content. Does
@@ -178,10 +202,7 @@ final class ObjectCodec {
             at += part.size
             guard crc32c(stored) == part.checksum else { throw .frameChecksum(frame: index, plane: plane) }
             let count = header.transform.size(ofPlane: plane, frame: target.count)
-            let start = plane * Self.planeStride
-            let room =
-                header.transform == .none
-                ? target : UnsafeMutableRawBufferPointer(rebasing: planes.bytes[start..<start + count])
+            let room = header.transform == .none ? target : scratch(plane, count)
             switch part.codec {
             case .stored where header.transform == .none: target.copyMemory(from: stored)
             case .stored: split.append(stored)

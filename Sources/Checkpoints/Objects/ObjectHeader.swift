@@ -39,6 +39,8 @@ struct ObjectHeader: Hashable, Sendable {
     static let frameLog2 = 20
     static let frameSize = 1 << frameLog2
     static let magic = Array("ULO1".utf8)
+    /// What stands for the base of a full object.
+    private static let nothing = Digest(bytes: [UInt8](repeating: 0, count: 32))
     /// The longest head of any object within the limits.
     static let maximumSize = fixedSize + 8 + 4 * (ChunkPlan.grid >> frameLog2) * 8 * 9 + 4
 
@@ -133,9 +135,9 @@ struct ObjectHeader: Hashable, Sendable {
         guard bytes[83] == 0 else { throw .newer("encryption \(bytes[83])") }
         guard let kind = ObjectKind(rawValue: bytes[5]) else { throw .newer("kind \(bytes[5])") }
         guard rawSize <= UInt64(kind.limit) else { throw .tooLong(rawSize) }
-        guard let id = Digest(bytes: bytes[16..<48]), let base = Digest(bytes: bytes[48..<80]) else {
-            throw .truncated
-        }
+        guard let id = Digest(raw: UnsafeRawBufferPointer(rebasing: bytes[16..<48])),
+            let base = Digest(raw: UnsafeRawBufferPointer(rebasing: bytes[48..<80]))
+        else { throw .truncated }
         let dtype = DType(code: bytes[7])
         if isDelta {
             let full = UInt64(
@@ -150,7 +152,7 @@ struct ObjectHeader: Hashable, Sendable {
             }
             self.base = base
             fullSize = Int(full)
-        } else if base.bytes.contains(where: { $0 != 0 }) {
+        } else if base != Self.nothing {
             throw .delta("a full object has no base")
         }
         self.kind = kind

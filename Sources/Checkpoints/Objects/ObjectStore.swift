@@ -118,9 +118,12 @@ package final class ObjectStore: Sendable {
     package func stat(_ id: Digest) throws -> Info? {
         let name = path(of: id)
         return try store("object \(id.short)") {
-            guard let status = try fileSystem.status(name) else { return nil }
-            guard status.kind == .regular else { throw ObjectFault.notAFile }
-            let header = try head(name)
+            let (header, status): (ObjectHeader, FileStatus)
+            do {
+                (header, status) = try headAndStatus(name)
+            } catch let error as FileSystemError where error.isMissing {
+                return nil
+            }
             guard header.id == id else { throw ObjectFault.name }
             return Info(
                 kind: header.kind, dtype: header.dtype, rawSize: header.rawSize, storedSize: status.size,
@@ -146,8 +149,9 @@ package final class ObjectStore: Sendable {
             var found: [Digest] = []
             for first in try fileSystem.list(root + "/objects") where first.utf8.count == 2 {
                 for second in try fileSystem.list(root + "/objects/" + first) where second.utf8.count == 2 {
+                    let prefix = first + second
                     for name in try fileSystem.list(root + "/objects/\(first)/\(second)") {
-                        if let id = Digest(hex: name), name.hasPrefix(first + second) { found.append(id) }
+                        if let id = Digest(hex: name), name.hasPrefix(prefix) { found.append(id) }
                     }
                 }
             }
@@ -196,12 +200,16 @@ package final class ObjectStore: Sendable {
         }
     }
 
-    func directory(of id: Digest) -> String {
+    func directory(of id: Digest) -> String { directory(hex: id.hex) }
+
+    func path(of id: Digest) -> String {
         let hex = id.hex
-        return "\(root)/objects/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))"
+        return directory(hex: hex) + "/" + hex
     }
 
-    func path(of id: Digest) -> String { directory(of: id) + "/" + id.hex }
+    private func directory(hex: String) -> String {
+        "\(root)/objects/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))"
+    }
 
     /// Runs `body` while no garbage collector removes anything (`exclusive` false), or as the only one to.
     func whileLocked<R>(exclusive: Bool, _ body: () throws -> R) throws -> R {
@@ -212,11 +220,14 @@ package final class ObjectStore: Sendable {
     }
 
     /// The head of the object file at `path`.
-    func head(_ path: String) throws -> ObjectHeader {
-        try fileSystem.with(path, .read) { descriptor in
+    func head(_ path: String) throws -> ObjectHeader { try headAndStatus(path).header }
+
+    private func headAndStatus(_ path: String) throws -> (header: ObjectHeader, status: FileStatus) {
+        try opened(path) { descriptor in
             let status = try fileSystem.status(descriptor)
             guard status.kind == .regular else { throw ObjectFault.notAFile }
-            return try withUnsafeTemporaryAllocation(byteCount: ObjectHeader.maximumSize, alignment: 8) {
+            let header = try withUnsafeTemporaryAllocation(byteCount: ObjectHeader.maximumSize, alignment: 8)
+            {
                 buffer in
                 if isEncrypted {
                     let file = try sealedFile(descriptor, path, size: status.size)
@@ -228,7 +239,15 @@ package final class ObjectStore: Sendable {
                 return try ObjectHeader(
                     UnsafeRawBufferPointer(rebasing: buffer[..<count]), fileSize: status.size)
             }
+            return (header, status)
         }
+    }
+
+    /// Opens an object file for reading. A link or a socket in its place is no file, as other things are that can be opened.
+    private func opened<R>(_ path: String, _ body: (Int32) throws -> R) throws -> R {
+        do {
+            return try fileSystem.with(path, .read, body)
+        } catch let error as FileSystemError where error.isNoFile { throw ObjectFault.notAFile }
     }
 
     /// Reads the object file at `path` and gives it to `body`; failures name `thing`.

@@ -57,21 +57,29 @@ package enum PlaneTransform: UInt8, CaseIterable, Sendable {
         count / width + (plane == 0 ? count % width : 0)
     }
 
-    /// Splits `raw` into planes; plane k begins at `k * stride`, and `stride` is at least plane 0's size.
+    /// Splits `raw` into planes, each of exactly its size.
     package func split(
-        _ raw: UnsafeRawBufferPointer, into planes: UnsafeMutableRawBufferPointer, stride: Int, level: Int32
+        _ raw: UnsafeRawBufferPointer, into planes: [UnsafeMutableRawBufferPointer], level: Int32
     ) {
-        precondition(
-            width > 1 && stride >= size(ofPlane: 0, frame: raw.count) && planes.count >= stride * width)
-        guard let source = raw.baseAddress, let target = planes.baseAddress else { return }
+        precondition(width > 1 && planes.count == width)
+        for (plane, bytes) in planes.enumerated() {
+            precondition(bytes.count == size(ofPlane: plane, frame: raw.count))
+        }
         let elements = raw.count / width
-        ck_planes_split(
-            level, Int32(width), rotate, source.assumingMemoryBound(to: UInt8.self), elements,
-            target.assumingMemoryBound(to: UInt8.self), stride)
-        for index in elements * width..<raw.count { planes[elements + index - elements * width] = raw[index] }
+        if elements > 0, let source = raw.baseAddress {
+            let pointers = planes.map { $0.baseAddress?.assumingMemoryBound(to: UInt8.self) }
+            pointers.withUnsafeBufferPointer {
+                ck_planes_split(
+                    level, Int32(width), rotate, source.assumingMemoryBound(to: UInt8.self), elements,
+                    $0.baseAddress)
+            }
+        }
+        for index in elements * width..<raw.count {
+            planes[0][elements + index - elements * width] = raw[index]
+        }
     }
 
-    /// The inverse of ``split(_:into:stride:level:)``: `planes` holds the planes, each of exactly its size.
+    /// The inverse of ``split(_:into:level:)``: `planes` holds the planes, each of exactly its size.
     package func merge(
         _ planes: [UnsafeRawBufferPointer], into raw: UnsafeMutableRawBufferPointer, level: Int32
     ) {

@@ -29,7 +29,7 @@ package struct ContentHash {
     package static func of(_ bytes: [UInt8]) -> Protocol.Digest { bytes.withUnsafeBytes { of($0) } }
 
     private static func digest(_ value: SHA256.Digest) -> Protocol.Digest {
-        guard let digest = Protocol.Digest(bytes: Array(value)) else {
+        guard let digest = value.withUnsafeBytes({ Protocol.Digest(raw: $0) }) else {
             preconditionFailure("SHA-256 has 32 bytes")
         }
         return digest

@@ -33,49 +33,38 @@ package enum CheckpointRewriter {
     ///   - transform: Gets a segment and its bytes (little-endian, maybe unaligned), edits them in place, and
     ///     says whether it touched them. If not, the bytes must be as they came.
     ///   - attachments: Files to keep with the version, by name.
+    ///   - partners: Who makes the version together, each with the same base and the same edit: every one stores some of
+    ///     the regions, the first one the manifest. The bytes are those that one process makes, and all get them.
     ///   - progress: Called on this thread with bytes done and in all; throwing cancels.
     /// - Throws: ``CheckpointError``: `.missing`, `.corrupt`, `.storageFull`, `.ioFailure`; and what `transform`
     ///   and `progress` throw.
     package static func rewrite(
         base: CheckpointReader, threads: Int = 2, provenance: JSONObject = JSONObject(), parent: Digest?,
-        attachments: [String: [UInt8]] = [:],
+        attachments: [String: [UInt8]] = [:], partners: (any RewritePartners)? = nil,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         transform: @escaping @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool
     ) throws -> Result {
         let manifest = base.manifest
-        var pieces: [Piece] = []
-        for file in Set(manifest.tensors.map(\.file)).sorted() {
-            for (index, segments) in base.segments(file: file).enumerated() {
-                pieces.append(
-                    Piece(
-                        file: file, index: index, region: manifest.files[file].regions[index],
-                        segments: segments))
-            }
-        }
+        let pieces = pieces(of: base)
         let total = pieces.reduce(0) { $0 + $1.region.size }
         let transaction = try base.store.begin()
         defer { transaction.close() }
-        let pipeline = OrderedPipeline<[Int], Outcome>(
-            count: pieces.count, threads: threads, slotSize: ChunkPlan.grid,
-            fill: { [pieces] index, slot in
-                let piece = pieces[index]
-                let bytes = UnsafeMutableRawBufferPointer(rebasing: slot[..<piece.region.size])
-                try base.decode(piece.region, into: bytes)
-                return (bytes.count, try piece.apply(transform, to: bytes))
-            },
-            work: { [pieces] index, bytes, touched in
-                let piece = pieces[index]
-                if touched.isEmpty { return Outcome(id: piece.region.id, changed: []) }
-                let id = try transaction.put(bytes, kind: .chunk, dtype: piece.dtype).id
-                return Outcome(id: id, changed: id == piece.region.id ? [] : touched)
-            })
-        var hashes = FileHashes(count: manifest.files.count)
-        var done = 0
         try progress(0, total)
-        let outcomes = try pipeline.run { [pieces] index, bytes in
-            hashes.update(pieces[index].file, bytes)
-            done += bytes.count
-            try progress(done, total)
+        let outcomes: [Outcome]
+        var hashes: [Int: Digest] = [:]
+        if let partners {
+            (outcomes, hashes) = try share(
+                pieces, of: base, partners, in: transaction, threads: threads, progress: progress,
+                transform: transform)
+        } else {
+            var running = FileHashes(count: manifest.files.count)
+            var done = 0
+            outcomes = try store(pieces, of: base, in: transaction, threads: threads, transform) {
+                running.update(pieces[$0].file, $1)
+                done += $1.count
+                try progress(done, total)
+            }
+            for file in Set(pieces.map(\.file)) { hashes[file] = running.finish(file) }
         }
         var changed: Set<String> = []
         var changedBytes = 0
@@ -87,17 +76,58 @@ package enum CheckpointRewriter {
                 changedBytes += piece.segments[index].bytes.count
             }
         }
-        for file in Set(pieces.map(\.file)) { files[file].sha256 = hashes.finish(file) }
+        for (file, hash) in hashes { files[file].sha256 = hash }
         var result = Manifest(
             files: files, tensors: manifest.tensors, provenance: provenance, parent: parent)
-        result.attachments = try attachments.sorted {
-            $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
-        }.map { try attach($0.key, $0.value, in: transaction) }
-        let id = try transaction.commit(result)
+        func commit() throws -> Digest {
+            result.attachments = try attachments.sorted {
+                $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+            }.map { try attach($0.key, $0.value, in: transaction) }
+            return try transaction.commit(result)
+        }
+        let id = try partners.map { try $0.first(commit) } ?? commit()
+        if let partners, partners.rank > 0 {
+            result = try CheckpointReader(store: base.store, manifestID: id).manifest
+        }
+        let written = try partners?.sum(transaction.written) ?? transaction.written
         return Result(
             manifest: result, manifestID: id,
             changedTensors: manifest.tensors.map(\.name).filter(changed.contains), changedBytes: changedBytes,
-            newObjects: transaction.written.objects, storedBytes: transaction.written.bytes)
+            newObjects: written.objects, storedBytes: written.bytes)
+    }
+
+    private static func pieces(of base: CheckpointReader) -> [Piece] {
+        let manifest = base.manifest
+        return Set(manifest.tensors.map(\.file)).sorted().flatMap { file in
+            base.segments(file: file).enumerated().map { index, segments in
+                Piece(
+                    file: file, index: index, region: manifest.files[file].regions[index],
+                    segments: segments)
+            }
+        }
+    }
+
+    /// Edits the pieces and stores them; `consume` gets each one's number and bytes, in order.
+    static func store(
+        _ pieces: [Piece], of base: CheckpointReader, in transaction: StoreTransaction, threads: Int,
+        _ transform: @escaping @Sendable (TensorSegment, UnsafeMutableRawBufferPointer) throws -> Bool,
+        consume: (Int, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> [Outcome] {
+        let pipeline = OrderedPipeline<[Int], Outcome>(
+            count: pieces.count, threads: threads, slotSize: ChunkPlan.grid,
+            fill: { index, slot in
+                let piece = pieces[index]
+                let bytes = UnsafeMutableRawBufferPointer(rebasing: slot[..<piece.region.size])
+                try base.decode(piece.region, into: bytes)
+                return (bytes.count, try piece.apply(transform, to: bytes))
+            },
+            work: { index, bytes, touched in
+                let piece = pieces[index]
+                if touched.isEmpty { return Outcome(id: piece.region.id, changed: []) }
+                let id = try transaction.put(bytes, kind: .chunk, dtype: piece.dtype).id
+                return Outcome(id: id, changed: id == piece.region.id ? [] : touched)
+            })
+        return try pipeline.run(consume: consume)
     }
 
     private static func attach(
@@ -116,14 +146,15 @@ package enum CheckpointRewriter {
             regions: regions)
     }
 
-    private struct Outcome: Sendable {
+    /// What became of a piece.
+    struct Outcome: Sendable {
         var id: Digest
         /// Which of the piece's segments changed.
         var changed: [Int]
     }
 
     /// One region and the tensors in it.
-    private struct Piece: Sendable {
+    struct Piece: Sendable {
         var file: Int
         var index: Int
         var region: Manifest.Region

@@ -48,17 +48,12 @@ extension Manifest {
     package init(serialized bytes: [UInt8]) throws(CheckpointError) {
         let value: JSONValue
         do throws(StrictJSON.Failure) {
-            value = try StrictJSON.parse(bytes, limits: StrictJSON.Limits(depth: 64, values: 32_000_000))
+            value = try StrictJSON.parse(bytes, limits: Self.limits)
         } catch {
             throw Self.broken("is not strict JSON: \(error)")
         }
-        guard value["schema"]?.integerValue == 1, let flags = value["flags"]?.arrayValue,
-            flags.allSatisfy({ $0.stringValue == Self.attachmentsFlag })
-        else {
-            throw CheckpointError(
-                .newerFormat, "a manifest has a schema or features that this version does not know",
-                hint: "use the version that wrote it")
-        }
+        guard case .object(let members) = value else { throw Self.broken("is no object") }
+        try Self.checkFormat(members)
         guard case .object(let provenance)? = value["provenance"], let files = value["files"]?.arrayValue,
             let tensors = value["tensors"]?.arrayValue
         else { throw Self.broken("lacks a member") }
@@ -91,6 +86,21 @@ extension Manifest {
             self.tensors.append(tensor)
         }
         guard serialized() == bytes else { throw Self.broken("is not in canonical form") }
+    }
+
+    /// How much structure a manifest may have.
+    static let limits = StrictJSON.Limits(depth: 64, values: 32_000_000)
+
+    /// Refuses what a later version wrote.
+    /// - Throws: ``CheckpointError`` `.newerFormat`.
+    static func checkFormat(_ members: JSONObject) throws(CheckpointError) {
+        guard members["schema"]?.integerValue == 1, let flags = members["flags"]?.arrayValue,
+            flags.allSatisfy({ $0.stringValue == attachmentsFlag })
+        else {
+            throw CheckpointError(
+                .newerFormat, "a manifest has a schema or features that this version does not know",
+                hint: "use the version that wrote it")
+        }
     }
 
     static func region(_ value: JSONValue) throws(CheckpointError) -> Region {
@@ -169,7 +179,7 @@ extension Manifest {
         return tensor
     }
 
-    private static func broken(_ rule: String) -> CheckpointError {
+    static func broken(_ rule: String) -> CheckpointError {
         CheckpointError(.corrupt, "a manifest \(rule)", hint: "run a full store verification")
     }
 }

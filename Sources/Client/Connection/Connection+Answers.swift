@@ -8,13 +8,6 @@ extension Connection {
         _ method: Method, _ params: some Encodable = NoParams(), as type: R.Type, deadline: Deadline? = nil
     ) throws(ClientError) -> R { try Self.decode(type, try call(method, params, deadline: deadline)) }
 
-    /// The versions of a model as they are now; none where it has gone.
-    package func versions(of model: ModelName) throws(ClientError) -> [VersionSummary] {
-        guard case .success(let value) = try callReturningError(.modelHistory, ModelParams(model: model))
-        else { return [] }
-        return try Self.decode([VersionSummary].self, value)
-    }
-
     /// Reads an answer; members that a later daemon added are ignored.
     package static func decode<R: Decodable>(_ type: R.Type, _ value: JSONValue) throws(ClientError) -> R {
         do { return try value.decode(type, allowUnknown: true) } catch {

@@ -16,30 +16,47 @@ package enum LayerProbe {
         package var probability: Double
     }
 
+    /// One labelled token behind one layer.
+    private struct Answer: BitwiseCopyable {
+        var nll: Float
+        var isCorrect: Bool
+    }
+
     /// The layers in order: after 0 blocks (the embeddings alone) to after all of them (the model's answer).
     ///
-    /// - Parameter progress: Called with rows done and in all; throwing cancels.
+    /// - Parameters:
+    ///   - ranks: Who looks at the same examples together.
+    ///   - progress: Called with rows done and in all; throwing cancels.
     /// - Throws: ``EngineError``; what `progress` throws.
     package static func layers(
-        of model: Transformer, _ examples: [Example], batchSize: Int = 8,
+        of model: Transformer, _ examples: [Example], batchSize: Int = 8, ranks: Ranks = .alone,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> [Layer] {
         let count = model.configuration.layers + 1
+        let batches = Batcher.byLength(examples, batchSize: batchSize)
+        var done = 0
+        // Of each batch layer after layer, the tokens of all its rows.
+        let answers = try ranks.shareOut(batches.count) { index in
+            let scores = try model.scoreByLayer(batches[index].batch)
+            done += batches[index].rows.count
+            try progress(done, examples.count)
+            return scores.flatMap { rows in
+                rows.joined().map { Answer(nll: $0.nll, isCorrect: $0.correct) }
+            }
+        }
+        if done < examples.count { try progress(examples.count, examples.count) }
         var correct = [Int](repeating: 0, count: count)
         var probability = [Double](repeating: 0, count: count)
         var tokens = 0
-        var done = 0
-        for (rows, batch) in Batcher.byLength(examples, batchSize: batchSize) {
-            let scores = try model.scoreByLayer(batch)
-            for (layer, rows) in scores.enumerated() {
-                for score in rows.joined() {
-                    correct[layer] += score.correct ? 1 : 0
-                    probability[layer] += exp(-Double(score.nll))
+        for batch in answers {
+            let width = batch.count / count
+            for layer in 0..<count {
+                for answer in batch[layer * width..<(layer + 1) * width] {
+                    correct[layer] += answer.isCorrect ? 1 : 0
+                    probability[layer] += exp(-Double(answer.nll))
                 }
             }
-            tokens += scores.last?.reduce(0) { $0 + $1.count } ?? 0
-            done += rows.count
-            try progress(done, examples.count)
+            tokens += width
         }
         let total = Double(max(tokens, 1))
         return (0..<count).map {

@@ -58,11 +58,12 @@ package struct Relearning {
     /// - Parameters:
     ///   - training: What is trained on.
     ///   - watched: What is measured.
+    ///   - ranks: Who measures together. Each trains by itself: shared sums would be rounded otherwise.
     ///   - progress: Called with steps done; throwing cancels.
     /// - Throws: ``DivergenceError``; ``EngineError``; what `progress` throws.
     package static func curve(
         _ model: Transformer, training: [Example], watched: [Example], settings: Settings,
-        progress: (_ step: Int) throws -> Void = { _ in }
+        ranks: Ranks = .alone, progress: (_ step: Int) throws -> Void = { _ in }
     ) throws -> [Point] {
         // Whoever attacks trains everything, whatever the job before was allowed to.
         let trainable = model.trainable
@@ -76,7 +77,7 @@ package struct Relearning {
             settings: Trainer.Settings(epochs: epochs, learningRate: settings.learningRate))
         var points: [Point] = []
         func measure(_ step: Int) throws {
-            let scores = try model.rowScores(watched) { _ in try progress(step) }
+            let scores = try model.rowScores(watched, ranks: ranks) { _ in try progress(step) }
             let set = SetScore(scores)
             let probability = set.rows.reduce(0) { $0 + exp(-$1.meanLoss) } / Double(max(set.rows.count, 1))
             points.append(Point(step: step, accuracy: set.accuracy(.token), probability: probability))

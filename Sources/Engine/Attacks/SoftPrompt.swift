@@ -98,11 +98,14 @@ package final class SoftPrompt {
 
     /// How prepared examples are predicted behind the prompt, row by row.
     ///
+    /// - Parameter ranks: Who scores the same examples together.
     /// - Throws: ``EngineError``; what `progress` throws.
-    package func scores(_ examples: [Example], batchSize: Int = 8, progress: (Int) throws -> Void = { _ in })
-        throws -> [RowScore]
-    {
+    package func scores(
+        _ examples: [Example], batchSize: Int = 8, ranks: Ranks = .alone,
+        progress: (Int) throws -> Void = { _ in }
+    ) throws -> [RowScore] {
         let observer = PassObserver(stream: { blocks, rows in if blocks == 0 { self.enter(rows) } })
-        return try model.rowScores(examples, batchSize: batchSize, observer: observer, progress: progress)
+        return try model.rowScores(
+            examples, batchSize: batchSize, observer: observer, ranks: ranks, progress: progress)
     }
 }

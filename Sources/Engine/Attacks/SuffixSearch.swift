@@ -36,6 +36,7 @@ package final class SuffixSearch {
     private let settings: Settings
     private let isAllowed: [Bool]
     private let isTypable: ([Int32]) -> Bool
+    private let ranks: Ranks
     private let scratch: FloatStorage
     private var random: RandomSource
 
@@ -45,11 +46,13 @@ package final class SuffixSearch {
     ///   - rows: What shall be answered; those that do not fit the context with the suffix are left out.
     ///   - start: At least one token.
     ///   - banned: Tokens that may not stand in the suffix, such as those that end a text.
+    ///   - ranks: Who searches together: each tries some of a step's candidates.
     ///   - isTypable: Whether a text spells these tokens.
     /// - Throws: ``EngineError`` where there is no memory for the gradients.
     package init(
         _ model: Transformer, rows: [PromptRow], start: [Int32], banned: Set<Int32>, seed: UInt64,
-        settings: Settings = Settings(), isTypable: @escaping ([Int32]) -> Bool = { _ in true }
+        settings: Settings = Settings(), ranks: Ranks = .alone,
+        isTypable: @escaping ([Int32]) -> Bool = { _ in true }
     ) throws(EngineError) {
         precondition(!start.isEmpty, "a suffix has at least one token")
         self.model = model
@@ -57,6 +60,7 @@ package final class SuffixSearch {
         self.rows = rows.filter { $0.prompt.count + start.count + $0.answer.count <= context }
         self.settings = settings
         self.isTypable = isTypable
+        self.ranks = ranks
         tokens = start
         isAllowed = (0..<model.configuration.vocabularySize).map { !banned.contains(Int32($0)) }
         scratch = try model.makeBuffer()
@@ -80,10 +84,14 @@ package final class SuffixSearch {
             promising(slopes[place * vocabulary..<(place + 1) * vocabulary], instead: tokens[place])
         }
         var best = (loss: before, tokens: tokens)
-        for candidate in candidates(held) {
-            let loss = try loss(of: candidate)
-            if loss < best.loss { best = (loss, candidate) }
+        let candidates = candidates(held)
+        let losses = try ranks.shareOut(candidates.count) { index in
+            let loss = try loss(of: candidates[index])
             try progress()
+            return [loss]
+        }
+        for (candidate, loss) in zip(candidates, losses.joined()) where loss < best.loss {
+            best = (loss, candidate)
         }
         tokens = best.tokens
         return (before, best.loss)

@@ -4,7 +4,10 @@
 ///
 /// A magnitude is an unsigned key: the bits of a non-negative IEEE 754 number are ordered as the numbers are, with
 /// NaN above infinity.
-struct MagnitudeCut<Key: FixedWidthInteger & UnsignedInteger & Sendable>: Sendable, Hashable {
+struct MagnitudeCut<Key: FixedWidthInteger & UnsignedInteger & Sendable & BitwiseCopyable>: Sendable,
+    Hashable,
+    BitwiseCopyable
+{
     /// Larger keys are kept.
     let key: Key
     /// Keys equal to ``key`` are kept up to this index.

@@ -43,7 +43,7 @@ package struct TaskVector: Sendable {
         var cut: Cut?
     }
 
-    private enum Cut: Sendable {
+    private enum Cut: Sendable, BitwiseCopyable {
         case single(MagnitudeCut<UInt32>)
         case double(MagnitudeCut<UInt64>)
     }
@@ -154,34 +154,45 @@ package struct TaskVector: Sendable {
     /// - Parameters:
     ///   - density: Above 0, at most 1.
     ///   - target: The version to be edited.
+    ///   - ranks: Who does it together, each some of the tensors.
     ///   - progress: Called on this thread with bytes done and in all; throwing cancels.
     /// - Throws: `CheckpointError` where an operand cannot be read; what `progress` throws.
     package mutating func trim(
-        to density: Double, of target: CheckpointReader, threads: Int,
+        to density: Double, of target: CheckpointReader, threads: Int, ranks: Ranks = .alone,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
         guard density < 1 else { return }
         let tensors = target.manifest.tensors.filter { operands[$0.name] != nil && $0.elements > 0 }
+        let editor = self
+        let cuts = try ranks.divide(tensors.count) { own in
+            try editor.cuts(
+                own.map { tensors[$0] }, to: density, of: target, threads: threads, progress: progress
+            ).map { [$0] }
+        }
+        for (tensor, cut) in zip(tensors, cuts) { operands[tensor.name]?.cut = cut.first }
+    }
+
+    private func cuts(
+        _ tensors: [Manifest.Tensor], to density: Double, of target: CheckpointReader, threads: Int,
+        progress: (_ done: Int, _ total: Int) throws -> Void
+    ) throws -> [Cut] {
         let total = tensors.reduce(0) { $0 + $1.size }
         struct State {
             var done = 0
-            var cuts: [String: Cut] = [:]
+            var cuts: [Cut?]
             var failure: (any Error)?
         }
-        let state = Mutex(State())
-        let editor = self
+        let state = Mutex(State(cuts: Array(repeating: nil, count: tensors.count)))
         try progress(0, total)
         // Each thread holds a piece of each version.
         try ThreadPool(threads: min(threads, 4)).parallel(tensors.count) { index, worker in
             let tensor = tensors[index]
-            guard state.withLock({ $0.failure == nil }), let operands = editor.operands[tensor.name] else {
-                return
-            }
+            guard state.withLock({ $0.failure == nil }), let operands = operands[tensor.name] else { return }
             do {
                 let kept = max(1, Int(density * Double(tensor.elements)))
-                let cut = try editor.cut(tensor, operands, keeping: kept, target)
+                let cut = try self.cut(tensor, operands, keeping: kept, target)
                 let done = state.withLock { state in
-                    state.cuts[tensor.name] = cut
+                    state.cuts[index] = cut
                     state.done += tensor.size
                     return state.done
                 }
@@ -193,8 +204,8 @@ package struct TaskVector: Sendable {
         }
         let (cuts, failure) = state.withLock { ($0.cuts, $0.failure) }
         if let failure { throw failure }
-        for (name, cut) in cuts { operands[name]?.cut = cut }
         try progress(total, total)
+        return cuts.compactMap(\.self)
     }
 
     private func cut(

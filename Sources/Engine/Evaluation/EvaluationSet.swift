@@ -10,7 +10,7 @@ package struct EvaluationSet: Sendable {
     package let role: UtilitySet.Role
     package let rows: [EvaluationRow]
     /// Most tokens of a continuation.
-    package var maxNewTokens = 200
+    package var maxNewTokens = MethodDefaults.measuredNewTokens
     /// A continuation's text ends where the first of these begins.
     package var stops: [String] = []
 

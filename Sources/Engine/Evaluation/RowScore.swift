@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the model made of one row of a dataset, teacher-forced.
-package struct RowScore: Hashable, Sendable {
+package struct RowScore: Hashable, Sendable, BitwiseCopyable {
     /// Sum of the negative log-likelihoods of the predicted labels, nats.
     package var nll: Double
     /// How many labels were predicted: those after position 0 that are not −100.

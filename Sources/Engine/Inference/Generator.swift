@@ -40,6 +40,15 @@ package struct Generator {
     /// Keys and values of texts that are continued together take at most so many bytes, but for a single one.
     private static let cacheBudget = 256 << 20
 
+    /// How many texts are continued together, and how many tokens each may come to.
+    static func cacheSize(
+        _ configuration: ModelConfiguration, _ texts: Int, prompt: Int, maximum: Int
+    ) -> (rows: Int, capacity: Int) {
+        let capacity = max(1, min(configuration.contextLength, prompt + maximum))
+        let affordable = cacheBudget / KeyValueCache.bytes(configuration, capacity: capacity)
+        return (max(1, min(texts, ComputeContext.independentRows, affordable)), capacity)
+    }
+
     private let model: Transformer
     private let ends: Set<Int32>
 
@@ -73,12 +82,10 @@ package struct Generator {
         guard maximum > 0, let longest = requests.map(\.prompt.count).max() else {
             return requests.map { _ in Continuation(tokens: [], ending: .maximum) }
         }
-        let capacity = min(context, longest + maximum)
-        let affordable = Self.cacheBudget / KeyValueCache.bytes(model.configuration, capacity: capacity)
-        let rows = max(1, min(requests.count, ComputeContext.independentRows, affordable))
+        let size = Self.cacheSize(model.configuration, requests.count, prompt: longest, maximum: maximum)
         var batch = Batch(
             requests, maximum: maximum, sampler: sampler,
-            cache: try KeyValueCache(model.configuration, rows: rows, capacity: capacity))
+            cache: try KeyValueCache(model.configuration, rows: size.rows, capacity: size.capacity))
         while try step(&batch) { try progress(batch.made, batch.ended) }
         return batch.results
     }

@@ -44,6 +44,7 @@ extension Transformer {
                 forward(layer, pass, from: activations.stream(layer), to: nil)
             }
             backward(layer, pass, gradients)
+            exchange?.blockDone(layer)
         }
         pass.observer?.streamGradient?(0, pass.observed(gradient, width: c.hiddenSize))
         if let scale = c.embeddingScale { self.scale(gradient, by: scale, rows: pass.tokens) }

@@ -19,7 +19,7 @@ package struct LossSum: Sendable, Hashable {
 }
 
 /// How one labelled token was predicted.
-package struct PositionScore: Sendable, Hashable {
+package struct PositionScore: Sendable, Hashable, BitwiseCopyable {
     /// Negative log-likelihood, nats.
     package var nll: Float
     /// Whether the label was the first of the most likely tokens.
@@ -29,7 +29,7 @@ package struct PositionScore: Sendable, Hashable {
 }
 
 /// Mean and variance of the log-probabilities at one place, under the probabilities themselves.
-package struct LogMoments: Sendable, Hashable {
+package struct LogMoments: Sendable, Hashable, BitwiseCopyable {
     /// Minus the entropy, nats.
     package var mean: Float
     package var variance: Float
@@ -54,6 +54,8 @@ package final class Transformer {
     package var trainable: Trainable
     /// The weights on a card, while passes run there; see ``onCard(_:)``.
     var card: CUDAModel?
+    /// Learns of each block whose gradients are done, during the last backward pass of a step.
+    var exchange: GradientExchange?
 
     /// The adapters that it was made with.
     let adapterSettings: AdapterSettings?

@@ -55,13 +55,12 @@ extension ComputeContext {
     ) {
         guard m > 0, n > 0 else { return }
         timed(.matrixProducts, operations: 2 * m * n * k) {
-            if let native, k > 0 {
-                native.multiply(self, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
-            } else if m <= Self.independentRows, k > 0, !a.transposed, brain == nil {
+            if m <= Self.independentRows, k > 0, !a.transposed {
                 multiplyRows(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
+            } else if let native, k > 0 {
+                native.multiply(self, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
             } else if k > 0, kernels.pointee.level > 0 || brain != nil {
-                panels.multiply(
-                    self, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias, rounding: brain != nil)
+                panels.multiply(pool, m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
             } else {
                 multiplyTiles(m, n, k, a, b, beta: beta, c, stride: stride, bias: bias)
             }
@@ -97,16 +96,29 @@ extension ComputeContext {
         // Enough parts that threads end together. Where b's rows run along n, a part is wide, as memory is read faster in
         // long runs; where they run along k, any part is one run.
         let width = max(64, min(1024, n / ((b.transposed ? 8 : 2) * pool.threads)) & ~63)
-        let multiply = b.transposed ? kernels.pointee.thin_rows : kernels.pointee.thin_columns
-        forBlocks(of: width, in: n) { columns, _ in
-            let start = columns.lowerBound
-            let y = c + start
-            multiply(
-                m, columns.count, k, a.base, a.stride, b.at(0, start), b.stride, y, stride,
-                beta == 0 ? nil : UnsafePointer(y))
-            if let bias {
-                for row in 0..<m { kernels.pointee.accumulate(y + row * stride, bias + start, columns.count) }
+        let table = kernels.pointee
+        func multiply(_ x: Operand) {
+            let multiply =
+                brain == nil
+                ? (b.transposed ? table.thin_rows : table.thin_columns)
+                : (b.transposed ? table.thin_rows_rounded : table.thin_columns_rounded)
+            forBlocks(of: width, in: n) { columns, _ in
+                let start = columns.lowerBound
+                let y = c + start
+                multiply(
+                    m, columns.count, k, x.base, x.stride, b.at(0, start), b.stride, y, stride,
+                    beta == 0 ? nil : UnsafePointer(y))
+                if let bias {
+                    for row in 0..<m { table.accumulate(y + row * stride, bias + start, columns.count) }
+                }
             }
+        }
+        guard brain != nil else { return multiply(a) }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: m * k) { rounded in
+            guard let base = rounded.baseAddress else { return }
+            for row in 0..<m { (base + row * k).initialize(from: a.base + row * a.stride, count: k) }
+            table.round_bf16(base, m * k)
+            multiply(Operand(base, stride: k))
         }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CKernels
 import Synchronization
 
 /// Matrix products of packed panels on all threads, and the memory for the panels.
@@ -10,8 +9,8 @@ import Synchronization
 /// alone, and every element is one chain of additions in order of k: how m and n are cut, and for how many threads,
 /// changes no bit.
 final class PanelProduct: Sendable {
-    /// The most values of k at a time: the more, the less often is the result read and written. A panel of the left operand
-    /// lies in the first-level cache then, one of the right in the second.
+    /// The most places of a panel at a time: the more, the less often is the result read and written. A panel of the left
+    /// operand lies in the first-level cache then, one of the right in the second.
     private static let depth = 512
     /// Columns that are worked on at a time.
     private static let width = 4096
@@ -24,37 +23,37 @@ final class PanelProduct: Sendable {
     /// Pieces of work for each thread, so that none waits long for another.
     private static let share = 8
 
+    private let kernels: PanelKernels
     private let memory: Mutex<FloatStorage>
     private let leftStride: Int
 
-    init(threads: Int, kernels: ck_kernels) throws(EngineError) {
-        leftStride = Self.height * kernels.gemm_rows * Self.depth + 64
+    init(threads: Int, kernels: PanelKernels) throws(EngineError) {
+        self.kernels = kernels
+        leftStride = Self.height * kernels.rows * Self.depth + 64
         memory = Mutex(try FloatStorage(count: Self.capacity + threads * leftStride))
     }
 
     /// c(m,n) = a(m,k) · b(k,n) + beta · c (+ bias(n)); beta is 0 or 1.
-    ///
-    /// - Parameter rounding: Whether a and b are rounded to bfloat16 on the way.
     func multiply(
-        _ context: ComputeContext, _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
-        _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?, rounding: Bool = false
+        _ pool: ThreadPool, _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, beta: Float,
+        _ c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?
     ) {
         memory.withLock { memory in
-            let panelColumns = context.kernels.pointee.gemm_columns
+            let panelColumns = kernels.columns
             let width = pieces(pieces(n, pieces(n, Self.width)), panelColumns) * panelColumns
-            let depth = (pieces(k, pieces(k, Self.depth)) + 7) & ~7
-            let chunk = max(1, Self.capacity / (width * depth)) * depth
+            let depth = (pieces(k, pieces(k, Self.depth * kernels.values)) + 7) & ~7
+            let chunk = max(1, Self.capacity / (width * kernels.places(depth))) * depth
             for firstColumn in Swift.stride(from: 0, to: n, by: width) {
                 for firstDepth in Swift.stride(from: 0, to: k, by: chunk) {
                     let columns = min(width, n - firstColumn)
                     let part = Part(
-                        kernels: context.kernels, m: m, columns: firstColumn..<firstColumn + columns,
+                        kernels: kernels, m: m, columns: firstColumn..<firstColumn + columns,
                         slices: Slices(range: firstDepth..<min(k, firstDepth + chunk), depth: depth), a: a,
                         b: b, c: c + firstColumn, stride: stride, bias: bias.map { $0 + firstColumn },
-                        adds: beta != 0, rounding: rounding, right: memory.base,
+                        adds: beta != 0, right: memory.base,
                         padded: pieces(columns, panelColumns) * panelColumns)
-                    part.packRight(context.pool)
-                    part.run(context.pool, left: memory.base + Self.capacity, leftStride: leftStride)
+                    part.packRight(pool)
+                    part.run(pool, left: memory.base + Self.capacity, leftStride: leftStride)
                 }
             }
         }
@@ -62,7 +61,7 @@ final class PanelProduct: Sendable {
 
     /// The product of some columns over some slices of k, whose right operand is packed at one time.
     private struct Part {
-        let kernels: UnsafePointer<ck_kernels>
+        let kernels: PanelKernels
         let m: Int
         let columns: Range<Int>
         let slices: Slices
@@ -73,7 +72,6 @@ final class PanelProduct: Sendable {
         let stride: Int
         let bias: UnsafePointer<Float>?
         let adds: Bool
-        let rounding: Bool
         /// The packed right operand: slice after slice, panel after panel.
         let right: UnsafeMutablePointer<Float>
         /// The number of columns with those that fill the last panel.
@@ -81,47 +79,43 @@ final class PanelProduct: Sendable {
 
         /// The panels of a slice from one column on.
         private func panels(_ slice: Range<Int>, _ column: Int) -> UnsafeMutablePointer<Float> {
-            right + (slice.lowerBound - slices.range.lowerBound) * padded + column * slice.count
+            right + kernels.places(slice.lowerBound - slices.range.lowerBound) * padded
+                + column * kernels.places(slice.count)
         }
 
         func packRight(_ pool: ThreadPool) {
-            let group = 4 * kernels.pointee.gemm_columns
+            let group = 4 * kernels.columns
             let groups = pieces(columns.count, group)
             pool.parallel(groups * slices.count) { tile, _ in
                 let slice = slices[tile / groups]
                 let column = tile % groups * group
                 let target = panels(slice, column)
-                kernels.pointee.gemm_pack_right(
+                kernels.packRight(
                     target, b.at(slice.lowerBound, columns.lowerBound + column), b.stride,
                     b.transposed ? 1 : 0, min(group, columns.count - column), slice.count)
-                if rounding {
-                    kernels.pointee.round_bf16(target, min(group, padded - column) * slice.count)
-                }
+                kernels.round?(target, min(group, padded - column) * slice.count)
             }
         }
 
         /// - Parameter left: Each thread's memory for panels of the left operand.
         func run(_ pool: ThreadPool, left: UnsafeMutablePointer<Float>, leftStride: Int) {
             let grid = Grid(
-                rows: m, columns: columns.count, panelRows: kernels.pointee.gemm_rows,
-                panelColumns: kernels.pointee.gemm_columns, threads: pool.threads)
+                rows: m, columns: columns.count, panelRows: kernels.rows, panelColumns: kernels.columns,
+                threads: pool.threads)
             pool.parallel(grid.count) { tile, worker in
                 let (rows, span) = grid[tile]
                 let panels = left + worker * leftStride
                 let target = c + rows.lowerBound * stride + span.lowerBound
                 for index in 0..<slices.count {
                     let slice = slices[index]
-                    kernels.pointee.gemm_pack_left(
+                    kernels.packLeft(
                         panels, a.at(rows.lowerBound, slice.lowerBound), a.stride, a.transposed ? 1 : 0,
                         rows.count, slice.count)
-                    if rounding {
-                        let panelRows = kernels.pointee.gemm_rows
-                        kernels.pointee.round_bf16(
-                            panels, pieces(rows.count, panelRows) * panelRows * slice.count)
-                    }
+                    kernels.round?(panels, pieces(rows.count, kernels.rows) * kernels.rows * slice.count)
                     let begins = slice.lowerBound == 0
-                    kernels.pointee.gemm_block(
-                        rows.count, span.count, slice.count, panels, self.panels(slice, span.lowerBound),
+                    kernels.block(
+                        rows.count, span.count, kernels.places(slice.count), panels,
+                        self.panels(slice, span.lowerBound),
                         target, stride, begins && !adds ? nil : UnsafePointer(target), stride,
                         begins ? bias.map { $0 + span.lowerBound } : nil)
                 }

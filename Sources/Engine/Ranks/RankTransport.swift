@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Moves bytes between the processes that train one model together. For use by one thread of each.
+/// Moves bytes between the processes that do one job together. For use by one thread of each at a time.
 package protocol RankTransport: Sendable {
     /// This process among them, counted from 0.
     var rank: Int { get }
@@ -15,4 +15,31 @@ package protocol RankTransport: Sendable {
         sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws
+
+    /// Whether calls may come from more than the first thread, one after another.
+    var allowsThreads: Bool { get }
+
+    /// Begins to send and receive; the bytes must stay where they are until that is done.
+    ///
+    /// Messages that are begun arrive in the order in which they were begun, and are not taken for those of an exchange.
+    func begin(
+        sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
+    ) throws -> RankTransfer
+
+    /// Moves things on, and tells whether all of a transfer is done, which then is forgotten.
+    /// - Throws: What the transport has to say when a rank or the way to it is gone.
+    func isDone(_ transfer: RankTransfer) throws -> Bool
+
+    /// - Throws: What another rank has said that it failed of. Called by the first thread alone.
+    func lookForFailures() throws
+}
+
+/// What was begun and is not done.
+package struct RankTransfer: Hashable, Sendable {
+    /// The transport's own number for it.
+    package let number: Int
+
+    /// A transfer under a number.
+    package init(number: Int) { self.number = number }
 }

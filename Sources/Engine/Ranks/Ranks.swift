@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The processes that train one model together, and what they tell each other.
+/// The processes that do one job together, and what they tell each other.
 ///
 /// Every call but those on rows is made by all ranks, in the same order. Sums are taken in the order of the ranks, in
 /// our own code, so that the same number of ranks gives the same bits, whatever carries the bytes.
@@ -8,14 +8,14 @@ package final class Ranks: Sendable {
     /// One process by itself.
     package static let alone = Ranks()
 
-    /// Values of all ranks' pieces that are in memory while gradients are summed: 8 MiB.
+    /// Values of all ranks' pieces that are in memory while values are summed: 8 MiB.
     static let scratch = 1 << 21
 
     /// This process, counted from 0; the first one speaks for all.
     package let rank: Int
     /// How many there are.
     package let count: Int
-    private let transport: (any RankTransport)?
+    let transport: (any RankTransport)?
 
     private init() { (rank, count, transport) = (0, 1, nil) }
 
@@ -26,7 +26,7 @@ package final class Ranks: Sendable {
 
     package var isFirst: Bool { rank == 0 }
     package var isAlone: Bool { count == 1 }
-    private var others: [Int] { (0..<count).filter { $0 != rank } }
+    var others: [Int] { (0..<count).filter { $0 != rank } }
 
     /// The rows of a batch that this rank computes: a run of them, one more or less than another rank's.
     package func share(_ rows: [Int]) -> [Int] {
@@ -183,7 +183,7 @@ package final class Ranks: Sendable {
 
 extension FloatStorage {
     /// The bytes of the values of `range`.
-    fileprivate func bytes(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
+    func bytes(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(
             start: base + range.lowerBound, count: range.count * MemoryLayout<Float>.stride)
     }

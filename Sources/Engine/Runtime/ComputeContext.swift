@@ -46,9 +46,21 @@ package final class ComputeContext: Sendable {
         self.brain = brain
         self.card = card
         if case .native(let library) = brain { native = NativeBrainProduct(library) } else { native = nil }
-        panels = try PanelProduct(threads: pool.threads, kernels: table.pointee)
+        panels = try PanelProduct(threads: pool.threads, kernels: Self.panels(brain, table.pointee))
         environment = try NumericEnvironment.current(
             kernels: table, threads: pool.threads, arithmetic: card?.description ?? brain?.description)
+    }
+
+    private static func panels(_ brain: BrainProducts?, _ table: ck_kernels) throws(EngineError)
+        -> PanelKernels
+    {
+        guard case .paired = brain else { return PanelKernels(table, rounding: brain != nil) }
+        guard let pairs = ck_pair_kernels_here() else {
+            throw EngineError(
+                .unsupportedMachine, "this processor multiplies no pairs of bfloat16",
+                hint: "Compute in f32.")
+        }
+        return PanelKernels(pairs.pointee)
     }
 
     /// Runs `body`, whose time counts as `part` of the profile when one is taken.

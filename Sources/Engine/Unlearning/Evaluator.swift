@@ -35,14 +35,21 @@ package struct Evaluator {
     private let model: Transformer
     private let batchSize: Int
     private let metrics: Set<EvaluationMetric>
+    private let ranks: Ranks
 
     /// An evaluator that takes `batchSize` examples of like length at a time.
     ///
-    /// - Parameter metrics: What is measured beside what the rows' own pass gives.
-    package init(_ model: Transformer, batchSize: Int = 8, metrics: Set<EvaluationMetric> = []) {
+    /// - Parameters:
+    ///   - metrics: What is measured beside what the rows' own pass gives.
+    ///   - ranks: Who measures the same sets together: each takes some of the batches, prompts and rows, and all get all
+    ///     scores, of the same bits as one process finds.
+    package init(
+        _ model: Transformer, batchSize: Int = 8, metrics: Set<EvaluationMetric> = [], ranks: Ranks = .alone
+    ) {
         self.model = model
         self.batchSize = batchSize
         self.metrics = metrics
+        self.ranks = ranks
     }
 
     /// Every set's rows with what they score.
@@ -103,10 +110,15 @@ package struct Evaluator {
         try compareContinuations(set, sets, &measures, progress)
         if takesGradients(set) {
             let norm = try GradientNormScore(model)
-            for (index, row) in set.rows.enumerated() {
-                measures[index].gradientNorm = try norm.of(row)
+            var done = 0
+            let norms = try ranks.shareOut(set.rows.count) { index in
+                let value = try norm.of(set.rows[index])
+                done += 1
                 try progress(1)
+                return [value]
             }
+            if done < set.rows.count { try progress(set.rows.count - done) }
+            for (index, value) in norms.joined().enumerated() { measures[index].gradientNorm = value }
         }
         return MeasuredSet(name: set.name, role: set.role, rows: measures)
     }
@@ -115,14 +127,9 @@ package struct Evaluator {
     private func positions(_ examples: [Example], moments: Bool = false, _ progress: (Int) throws -> Void)
         throws -> [[PositionScore]]
     {
-        var scores = [[PositionScore]](repeating: [], count: examples.count)
-        for (rows, batch) in Batcher.byLength(examples, batchSize: batchSize) {
-            for (row, positions) in zip(rows, try model.score(batch, moments: moments)) {
-                scores[row] = positions
-            }
-            try progress(rows.count)
+        try ranks.byLength(examples, batchSize: batchSize, progress: progress) {
+            try model.score($0, moments: moments)
         }
-        return scores
     }
 
     /// What the row's own labels give.
@@ -182,7 +189,7 @@ package struct Evaluator {
         guard metrics.contains(where: \.generates) else { return }
         let tokenizer = sets.tokenizer
         let ends = sets.ends.union(model.configuration.endOfTextIDs)
-        let continuations = try Continuations(model, ends: ends).greedy(
+        let continuations = try Continuations(model, ends: ends, ranks: ranks).greedy(
             set.rows.map(\.prompt), maximum: set.maxNewTokens, progress: progress)
         for (index, (row, tokens)) in zip(set.rows, continuations).enumerated() where !row.prompt.isEmpty {
             let text = tokenizer.map {

@@ -7,7 +7,7 @@ package final class FinetuneObjective: Objective {
     package func accumulate(_ step: StepBatches, _ model: Transformer, into gradients: FloatStorage) throws
         -> StepLosses
     {
-        guard let batch = step.retain else { return StepLosses(loss: .nan) }
+        guard let batch = step.retain?.last(of: step) else { return StepLosses(loss: .nan) }
         let loss = try batch.accumulateGradients(model, scale: 1, into: gradients)
         return StepLosses(loss: loss, retain: loss)
     }

@@ -15,8 +15,8 @@ package protocol Objective: AnyObject {
     /// Further memory that it holds, bytes.
     var cachedBytes: Int { get }
 
-    /// Sequences that a step has in memory for each row of a part.
-    var sequencesPerRow: Int { get }
+    /// What a step has in memory beside the rows of a part, one for each; `nil` for nothing.
+    var otherAnswers: RowSizes? { get }
 
     /// Whether its steps need nothing of the model but losses and their weighted sums' gradients, which a card gives too.
     var runsOnCard: Bool { get }
@@ -47,7 +47,7 @@ package protocol Objective: AnyObject {
 extension Objective {
     package var copies: Int { 0 }
     package var cachedBytes: Int { 0 }
-    package var sequencesPerRow: Int { 1 }
+    package var otherAnswers: RowSizes? { nil }
     package var runsOnCard: Bool { true }
     package var state: [Double] {
         get { [] }

@@ -9,6 +9,8 @@ package struct StepBatches: Sendable {
     package var retain: StepBatch?
     /// Who works on the step.
     package var ranks: Ranks
+    /// What the ranks' sums of gradients are begun with; to be given to the batch that adds gradients last.
+    var exchange: GradientExchange?
 
     /// The batches of a step.
     package init(
@@ -47,6 +49,8 @@ package struct StepBatch: Sendable {
     package let places: [Int]
     /// Labelled tokens of the whole batch.
     package let tokens: Int
+    /// Learns block by block which gradients are done, where nothing is added to them after this batch.
+    var exchange: GradientExchange?
 
     /// A batch of parts, at least one.
     package init(parts: [Part]) {
@@ -84,10 +88,28 @@ package struct StepBatch: Sendable {
         _ model: Transformer, scale: Double, into gradients: FloatStorage
     ) throws(EngineError) -> Double {
         var sum = LossSum(nll: 0, tokens: 0)
-        for part in parts {
-            sum += try model.accumulateGradients(
-                part.batch, scale: Float(scale), tokens: tokens, into: gradients)
+        for (index, part) in parts.enumerated() {
+            sum += try finishing(index, model) { () throws(EngineError) -> LossSum in
+                try model.accumulateGradients(
+                    part.batch, scale: Float(scale), tokens: tokens, into: gradients)
+            }
         }
         return sum.nll / Double(tokens)
+    }
+
+    /// The batch as the last one that adds gradients in its step.
+    func last(of step: StepBatches) -> StepBatch {
+        var batch = self
+        batch.exchange = step.exchange
+        return batch
+    }
+
+    /// Runs the only backward pass of a part; if it is the last one, the exchange is told of each block that is done.
+    func finishing<Result, Failure: Error>(
+        _ part: Int, _ model: Transformer, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        model.exchange = part == parts.count - 1 ? exchange : nil
+        defer { model.exchange = nil }
+        return try body()
     }
 }

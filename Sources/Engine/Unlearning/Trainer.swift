@@ -69,6 +69,7 @@ package struct Trainer {
     private let ranks: Ranks
     /// What each rank sums and moves.
     private let slices: RankSlices
+    private let exchange: GradientExchange?
     /// The weights on a card, with gradients and moments, where it trains them.
     private let card: CUDAModel?
 
@@ -153,6 +154,8 @@ package struct Trainer {
         self.ranks = ranks
         slices = RankSlices(model.trainable.ranges, count: ranks.count)
         gradients = try model.makeBuffer()
+        // A mask clears gradients between the backward pass and the sums.
+        exchange = try mask == nil ? GradientExchange(ranks, slices, gradients, of: model) : nil
         optimizer = try AdamW(
             count: model.table.count, ranges: ranks.isAlone ? model.trainable.ranges : slices[ranks.rank],
             rates: settings.rates, context: model.context)
@@ -208,11 +211,13 @@ package struct Trainer {
                     number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
                 try clearGradients(ranges)
-                let batches = model.context.timed(.input) { data.batches(rows, at: position, ranks) }
+                var batches = model.context.timed(.input) { data.batches(rows, at: position, ranks) }
+                batches.exchange = exchange
                 let own = try objective.accumulate(batches, model, into: gradients)
                 let losses = try model.context.timed(.exchange) { try ranks.sum(own) }
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
                     state.cappedAt = loss
+                    try exchange?.finish()
                     break
                 }
                 guard losses.loss.isFinite else {
@@ -222,7 +227,11 @@ package struct Trainer {
                 }
                 // What may not change has no say in the gradient's norm.
                 if let mask = optimizer.mask { for range in ranges { mask.clear(gradients, range) } }
-                try ranks.reduce(gradients, slices, model.context)
+                if let exchange {
+                    try exchange.finish()
+                } else {
+                    try ranks.reduce(gradients, slices, model.context)
+                }
                 let (norm, factor) = try clip(ranges)
                 if let norm, !norm.isFinite {
                     throw DivergenceError(

@@ -36,7 +36,7 @@ package enum JSONValue: Hashable, Sendable {
         }
     }
     /// Whether this is `null`.
-    package var isNull: Bool { self == .null }
+    package var isNull: Bool { if case .null = self { true } else { false } }
 
     /// The kind of value in words, for error messages.
     package var kindName: String {

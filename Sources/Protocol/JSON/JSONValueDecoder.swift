@@ -23,7 +23,7 @@ package struct JSONValueDecoder {
         _ type: T.Type, from value: JSONValue, allowUnknown: Bool = false
     ) throws(Failure) -> T {
         do {
-            return try Node(value: value, codingPath: [], allowUnknown: allowUnknown).unbox(type)
+            return try Node(value: value, trail: nil, allowUnknown: allowUnknown).unbox(type)
         } catch let failure as Failure {
             throw failure
         } catch let error as DecodingError {
@@ -68,15 +68,16 @@ private final class AskedKeys {
 
 private struct Node: Decoder {
     let value: JSONValue
-    let codingPath: [any CodingKey]
+    let trail: CodingTrail?
     let allowUnknown: Bool
     /// Kept only where unknown members are refused.
     let asked: AskedKeys?
+    var codingPath: [any CodingKey] { CodingTrail.path(trail) }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-    init(value: JSONValue, codingPath: [any CodingKey], allowUnknown: Bool) {
+    init(value: JSONValue, trail: CodingTrail?, allowUnknown: Bool) {
         self.value = value
-        self.codingPath = codingPath
+        self.trail = trail
         self.allowUnknown = allowUnknown
         asked = allowUnknown ? nil : AskedKeys()
     }
@@ -147,7 +148,7 @@ private struct Node: Decoder {
     }
 
     func child(_ value: JSONValue, _ key: any CodingKey) -> Node {
-        Node(value: value, codingPath: codingPath + [key], allowUnknown: allowUnknown)
+        Node(value: value, trail: CodingTrail(trail, key), allowUnknown: allowUnknown)
     }
 }
 
@@ -159,9 +160,21 @@ private struct StringKey: CodingKey {
     init?(intValue: Int) { nil }
 }
 
-private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
+/// What a container of members reads: one reference, because containers are copied with every member that is asked for.
+private final class Content {
     let object: JSONObject
     let node: Node
+
+    init(_ object: JSONObject, _ node: Node) { (self.object, self.node) = (object, node) }
+}
+
+private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
+    private let content: Content
+    private var object: JSONObject { content.object }
+    private var node: Node { content.node }
+
+    init(object: JSONObject, node: Node) { content = Content(object, node) }
+
     var codingPath: [any CodingKey] { node.codingPath }
     var allKeys: [Key] {
         // A type that lists the keys reads a map: all of them are known.
@@ -188,6 +201,21 @@ private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
     }
 
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T { try value(key).unbox(type) }
+    // The standard ones look for the key three times.
+    func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
+        try present(type, key)
+    }
+    func decodeIfPresent(_ type: Bool.Type, forKey key: Key) throws -> Bool? { try present(type, key) }
+    func decodeIfPresent(_ type: String.Type, forKey key: Key) throws -> String? { try present(type, key) }
+    func decodeIfPresent(_ type: Double.Type, forKey key: Key) throws -> Double? { try present(type, key) }
+    func decodeIfPresent(_ type: Int.Type, forKey key: Key) throws -> Int? { try present(type, key) }
+    func decodeIfPresent(_ type: Int64.Type, forKey key: Key) throws -> Int64? { try present(type, key) }
+
+    private func present<T: Decodable>(_ type: T.Type, _ key: Key) throws -> T? {
+        node.asked?.insert(key.stringValue)
+        guard let value = object[key.stringValue], !value.isNull else { return nil }
+        return try node.child(value, key).unbox(type)
+    }
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) throws -> KeyedDecodingContainer<Nested> { try value(key).container(keyedBy: type) }

@@ -6,32 +6,32 @@
 /// a whole double is an integer, and a `Float` is the double next to its own spelling, not to its bits.
 struct JSONValueEncoder: Encoder {
     private let slot: Slot
-    let codingPath: [any CodingKey]
+    private let trail: CodingTrail?
+    var codingPath: [any CodingKey] { CodingTrail.path(trail) }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     /// The JSON form of a value.
     /// - Throws: `EncodingError`, for a number that is not finite.
     static func encode(_ value: some Encodable) throws -> JSONValue {
         let slot = Slot()
-        try slot.put(value, path: [])
+        try slot.put(value, at: nil)
         return slot.value
     }
 
-    fileprivate init(_ slot: Slot, path: [any CodingKey]) {
-        self.slot = slot
-        codingPath = path
+    fileprivate init(_ slot: Slot, at trail: CodingTrail?) {
+        (self.slot, self.trail) = (slot, trail)
     }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
-        KeyedEncodingContainer(Keyed<Key>(members: slot.object(), codingPath: codingPath))
+        KeyedEncodingContainer(Keyed<Key>(members: slot.object(), trail: trail))
     }
 
     func unkeyedContainer() -> any UnkeyedEncodingContainer {
-        Unkeyed(elements: slot.array(), codingPath: codingPath)
+        Unkeyed(elements: slot.array(), trail: trail)
     }
 
     func singleValueContainer() -> any SingleValueEncodingContainer {
-        Single(slot: slot, codingPath: codingPath)
+        Single(slot: slot, trail: trail)
     }
 }
 
@@ -70,15 +70,15 @@ private final class Slot {
     func put(_ value: JSONValue) { content = .value(value) }
 
     /// Types are compared and not cast: this is what every value goes through.
-    func put<T: Encodable>(_ value: T, path: @autoclosure () -> [any CodingKey]) throws {
+    func put<T: Encodable>(_ value: T, at trail: @autoclosure () -> CodingTrail?) throws {
         if T.self == String.self, let text = value as? String {
             put(.string(text))
         } else if T.self == Double.self, let number = value as? Double {
-            try put(number: number, path: path())
+            try put(number: number, at: trail())
         } else if T.self == JSONValue.self, let same = value as? JSONValue {
             put(same)
         } else {
-            try value.encode(to: JSONValueEncoder(self, path: path()))
+            try value.encode(to: JSONValueEncoder(self, at: trail()))
         }
     }
 
@@ -86,10 +86,12 @@ private final class Slot {
         put(Int64(exactly: value).map(JSONValue.integer) ?? .number(Double(value)))
     }
 
-    func put(number value: Double, path: @autoclosure () -> [any CodingKey]) throws {
+    func put(number value: Double, at trail: @autoclosure () -> CodingTrail?) throws {
         guard value.isFinite else {
             throw EncodingError.invalidValue(
-                value, .init(codingPath: path(), debugDescription: "\(value) is not a JSON number"))
+                value,
+                .init(
+                    codingPath: CodingTrail.path(trail()), debugDescription: "\(value) is not a JSON number"))
         }
         // Beyond this a double is spelled with an exponent.
         guard value.magnitude <= 0x1p53, value != 0 || value.sign == .plus, let whole = Int64(exactly: value)
@@ -99,8 +101,8 @@ private final class Slot {
         put(.integer(whole))
     }
 
-    func put(number value: Float, path: @autoclosure () -> [any CodingKey]) throws {
-        try put(number: Double(value.description) ?? Double(value), path: path())
+    func put(number value: Float, at trail: @autoclosure () -> CodingTrail?) throws {
+        try put(number: Double(value.description) ?? Double(value), at: trail())
     }
 }
 
@@ -123,22 +125,25 @@ private final class Members {
         return slot
     }
 
-    /// Sorted; of a key that was written twice the last value counts.
+    /// Sorted, which keeps the order of equals; of a key that was written twice the last value counts.
     var object: JSONObject {
-        var object = JSONObject()
-        let sorted = slots.enumerated().sorted {
-            let (left, right) = ($0.element.key.utf8, $1.element.key.utf8)
-            if left.lexicographicallyPrecedes(right) { return true }
-            return !right.lexicographicallyPrecedes(left) && $0.offset < $1.offset
+        var members: [JSONObject.Member] = []
+        members.reserveCapacity(slots.count)
+        for (key, slot) in slots.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+            // Between sorted neighbours, those that do not precede each other are the same.
+            if let last = members.last, !last.key.utf8.lexicographicallyPrecedes(key.utf8) {
+                members.removeLast()
+            }
+            members.append(JSONObject.Member(key: key, value: slot.value))
         }
-        for (_, member) in sorted { object[member.key] = member.slot.value }
-        return object
+        return JSONObject(distinct: members)
     }
 }
 
 private struct Keyed<Key: CodingKey>: KeyedEncodingContainerProtocol {
     let members: Members
-    let codingPath: [any CodingKey]
+    let trail: CodingTrail?
+    var codingPath: [any CodingKey] { CodingTrail.path(trail) }
 
     private func slot(_ key: some CodingKey) -> Slot { members.member(key.stringValue) }
 
@@ -146,15 +151,15 @@ private struct Keyed<Key: CodingKey>: KeyedEncodingContainerProtocol {
     mutating func encode(_ value: Bool, forKey key: Key) throws { slot(key).put(.bool(value)) }
     mutating func encode(_ value: String, forKey key: Key) throws { slot(key).put(.string(value)) }
     mutating func encode(_ value: Double, forKey key: Key) throws {
-        try slot(key).put(number: value, path: codingPath + [key])
+        try slot(key).put(number: value, at: CodingTrail(trail, key))
     }
     mutating func encode(_ value: Float, forKey key: Key) throws {
-        try slot(key).put(number: value, path: codingPath + [key])
+        try slot(key).put(number: value, at: CodingTrail(trail, key))
     }
     mutating func encode(_ value: Int, forKey key: Key) throws { slot(key).put(.integer(Int64(value))) }
     mutating func encode(_ value: Int64, forKey key: Key) throws { slot(key).put(.integer(value)) }
     mutating func encode<T: Encodable>(_ value: T, forKey key: Key) throws {
-        try slot(key).put(value, path: codingPath + [key])
+        try slot(key).put(value, at: CodingTrail(trail, key))
     }
     mutating func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
@@ -163,24 +168,24 @@ private struct Keyed<Key: CodingKey>: KeyedEncodingContainerProtocol {
         nested(key).unkeyedContainer()
     }
     mutating func superEncoder() -> any Encoder {
-        JSONValueEncoder(members.member("super"), path: codingPath)
+        JSONValueEncoder(members.member("super"), at: trail)
     }
     mutating func superEncoder(forKey key: Key) -> any Encoder { nested(key) }
 
     private func nested(_ key: Key) -> JSONValueEncoder {
-        JSONValueEncoder(slot(key), path: codingPath + [key])
+        JSONValueEncoder(slot(key), at: CodingTrail(trail, key))
     }
 }
 
 private struct Unkeyed: UnkeyedEncodingContainer {
     let elements: Elements
-    let codingPath: [any CodingKey]
+    let trail: CodingTrail?
+    var codingPath: [any CodingKey] { CodingTrail.path(trail) }
     var count: Int { elements.slots.count }
 
     mutating func encodeNil() throws { elements.next().put(.null) }
     mutating func encode<T: Encodable>(_ value: T) throws {
-        let path = codingPath
-        try elements.next().put(value, path: path)
+        try elements.next().put(value, at: trail)
     }
     mutating func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type
@@ -188,18 +193,19 @@ private struct Unkeyed: UnkeyedEncodingContainer {
     mutating func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { nested.unkeyedContainer() }
     mutating func superEncoder() -> any Encoder { nested }
 
-    private var nested: JSONValueEncoder { JSONValueEncoder(elements.next(), path: codingPath) }
+    private var nested: JSONValueEncoder { JSONValueEncoder(elements.next(), at: trail) }
 }
 
 private struct Single: SingleValueEncodingContainer {
     let slot: Slot
-    let codingPath: [any CodingKey]
+    let trail: CodingTrail?
+    var codingPath: [any CodingKey] { CodingTrail.path(trail) }
 
     mutating func encodeNil() throws { slot.put(.null) }
     mutating func encode(_ value: Bool) throws { slot.put(.bool(value)) }
     mutating func encode(_ value: String) throws { slot.put(.string(value)) }
-    mutating func encode(_ value: Double) throws { try slot.put(number: value, path: codingPath) }
-    mutating func encode(_ value: Float) throws { try slot.put(number: value, path: codingPath) }
+    mutating func encode(_ value: Double) throws { try slot.put(number: value, at: trail) }
+    mutating func encode(_ value: Float) throws { try slot.put(number: value, at: trail) }
     mutating func encode(_ value: Int) throws { slot.put(integer: value) }
     mutating func encode(_ value: Int8) throws { slot.put(integer: value) }
     mutating func encode(_ value: Int16) throws { slot.put(integer: value) }
@@ -211,7 +217,6 @@ private struct Single: SingleValueEncodingContainer {
     mutating func encode(_ value: UInt32) throws { slot.put(integer: value) }
     mutating func encode(_ value: UInt64) throws { slot.put(integer: value) }
     mutating func encode<T: Encodable>(_ value: T) throws {
-        let path = codingPath
-        try slot.put(value, path: path)
+        try slot.put(value, at: trail)
     }
 }

@@ -59,18 +59,18 @@ package struct StrictJSON {
         try parse(Array(text.utf8), limits: limits)
     }
 
-    private let text: UnsafeBufferPointer<UInt8>
-    private let limits: Limits
-    private var position = 0
-    private var depth = 0
-    private var values = 0
+    let text: UnsafeBufferPointer<UInt8>
+    let limits: Limits
+    var position = 0
+    var depth = 0
+    var values = 0
 
-    private init(text: UnsafeBufferPointer<UInt8>, limits: Limits) {
+    init(text: UnsafeBufferPointer<UInt8>, limits: Limits) {
         self.text = text
         self.limits = limits
     }
 
-    private mutating func parseDocument() throws(Failure) -> JSONValue {
+    mutating func parseDocument() throws(Failure) -> JSONValue {
         skipSpace()
         let value = try parseValue()
         skipSpace()
@@ -78,9 +78,9 @@ package struct StrictJSON {
         return value
     }
 
-    private func failure(_ reason: String) -> Failure { Failure(reason: reason, offset: position) }
+    func failure(_ reason: String) -> Failure { Failure(reason: reason, offset: position) }
 
-    private mutating func skipSpace() {
+    mutating func skipSpace() {
         while position < text.count {
             switch text[position] {
             case 0x20, 0x09, 0x0A, 0x0D: position += 1
@@ -89,7 +89,7 @@ package struct StrictJSON {
         }
     }
 
-    private mutating func parseValue() throws(Failure) -> JSONValue {
+    mutating func parseValue() throws(Failure) -> JSONValue {
         values += 1
         if values > limits.values { throw failure("more than \(limits.values) values") }
         guard position < text.count else { throw failure("unexpected end of text") }
@@ -111,7 +111,7 @@ package struct StrictJSON {
         }
     }
 
-    private mutating func expect(_ word: StaticString) throws(Failure) {
+    mutating func expect(_ word: StaticString) throws(Failure) {
         let count = word.utf8CodeUnitCount
         guard position + count <= text.count else { throw failure("unexpected end of text") }
         for index in 0..<count where text[position + index] != word.utf8Start[index] {
@@ -120,7 +120,7 @@ package struct StrictJSON {
         position += count
     }
 
-    private mutating func enter() throws(Failure) {
+    mutating func enter() throws(Failure) {
         depth += 1
         if depth > limits.depth { throw failure("nested deeper than \(limits.depth)") }
         position += 1
@@ -142,9 +142,6 @@ package struct StrictJSON {
             }
             let start = position
             let key = try parseString()
-            if object[key] != nil {
-                throw Failure(reason: "duplicate key \"\(key.prefix(128))\"", offset: start)
-            }
             if object.count >= limits.membersPerObject {
                 throw failure("more than \(limits.membersPerObject) members in one object")
             }
@@ -154,7 +151,10 @@ package struct StrictJSON {
             }
             position += 1
             skipSpace()
-            object[key] = try parseValue()
+            let value = try parseValue()
+            guard object.append(key, value) else {
+                throw Failure(reason: "duplicate key \"\(key.prefix(128))\"", offset: start)
+            }
             skipSpace()
             guard position < text.count else { throw failure("unexpected end of text") }
             if text[position] == UInt8(ascii: ",") {
@@ -235,7 +235,7 @@ package struct StrictJSON {
         return .number(number)
     }
 
-    private mutating func parseString() throws(Failure) -> String {
+    mutating func parseString() throws(Failure) -> String {
         position += 1
         let start = position
         // The common case: no escapes. One scan, then one validated copy.

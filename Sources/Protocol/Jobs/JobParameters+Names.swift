@@ -36,7 +36,7 @@ extension JobParameters {
     /// What every job that measures a model reads.
     private static let evaluation = layout.union([
         "accuracy", "metrics", "batch_size", "max_length", "truncate", "max_new_tokens", "precision",
-        "profile", "launcher", "partition",
+        "profile", "launcher", "partition", "ranks",
     ])
 
     private static func ownNames(of kind: JobKind) -> Set<String> {
@@ -44,7 +44,7 @@ extension JobParameters {
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
-            "checkpoint_steps", "checkpoint_seconds", "ranks", "device",
+            "checkpoint_steps", "checkpoint_seconds", "device",
         ])
         let forgetting = training.union([
             "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",

@@ -27,6 +27,18 @@ package struct MethodDefaults: Sendable, Hashable {
     package static let alternates = 5
     /// AltPO: the longest drawn answer, tokens.
     package static let alternateTokens = 200
+    /// `generate`: new tokens of a text.
+    package static let newTokens = 32
+    /// Evaluation: new tokens of what a row's prompt is continued with.
+    package static let measuredNewTokens = 200
+    /// Attacks by prompts: rows, continuations of each beside the greedy one, and tokens of a continuation beyond the answer's
+    /// length.
+    package static let attackedRows = 32
+    package static let attackSamples = 4
+    package static let answerRoom = 16
+    /// The same: virtual tokens that are learned, and tokens of a suffix that is searched.
+    package static let virtualTokens = 16
+    package static let suffixTokens = 16
     /// `update`: the new answer counts as much as the old one; our choice.
     package static let replacementWeight = 1.0
 
@@ -69,6 +81,9 @@ extension JobSpec {
 
     /// Whether it is an `update` that edits and does not train.
     package var editsFacts: Bool { kind == .update && parameters?.by == .edit }
+
+    /// Whether several ranks share its steps: then their number decides the last bits of the result.
+    package var sharesGradients: Bool { kind.trains && !editsFacts }
 
     /// Whether it cannot be trained without a retain set.
     package var needsRetain: Bool {

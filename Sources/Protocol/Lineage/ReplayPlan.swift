@@ -101,7 +101,7 @@ package struct ReplayPlan: Hashable, Sendable {
                     "job \(step.job) is a \(kind.rawValue), which made \(step.model)@\(step.version) and cannot be repeated yet",
                     hint: Self.approximate)
             }
-            if let ranks = step.spec.parameters?.ranks, ranks > 1 {
+            if step.spec.sharesGradients, let ranks = step.spec.parameters?.ranks, ranks > 1 {
                 throw JobFailure(
                     .unsupported,
                     "job \(step.job), which made \(step.model)@\(step.version), was trained on \(ranks) ranks, whose order of sums cannot be repeated in one process yet",

@@ -50,11 +50,11 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case jobLog = "job.log"
     /// ``JobEvidenceParams`` → ``JobEvidenceResult``
     case jobEvidence = "job.evidence"
-    /// ``NoParams`` → [``ModelSummary``]
+    /// ``ModelListParams`` → [``ModelSummary``]
     case modelList = "model.list"
-    /// ``ModelParams`` → ``ModelDetail``
+    /// ``ModelShowParams`` → ``ModelDetail``
     case modelShow = "model.show"
-    /// ``ModelParams`` → [``VersionSummary``]
+    /// ``ModelHistoryParams`` → [``VersionSummary``]
     case modelHistory = "model.history"
     /// ``VersionParams`` → ``VersionFiles``
     case modelFiles = "model.files"

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names one model.
-package struct ModelParams: Codable, Hashable, Sendable {
-    package var model: ModelName
-    /// A name.
-    package init(model: ModelName) { self.model = model }
-}
-
 /// Names one version; without `@vN` the head.
 package struct VersionParams: Codable, Hashable, Sendable {
     package var version: VersionReference
@@ -163,7 +156,7 @@ package struct HeadMove: Codable, Hashable, Sendable {
     }
 }
 
-/// A model with its versions and its head's moves.
+/// A model with its versions and its head's moves: all of them, or a page of each list.
 package struct ModelDetail: Codable, Hashable, Sendable {
     package var summary: ModelSummary
     package var history: [VersionSummary]
@@ -173,11 +166,15 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     package var requests: [UnlearnedRequest]
     /// Where serving engines read the head, by target.
     package var publications: [Publication]
+    /// The `before` of the next page, of what is older; absent at the end. `files` and `publications` are in the first
+    /// page only.
+    package var next: ModelShowPlace?
     /// A detail.
     package init(
         summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary],
-        requests: [UnlearnedRequest] = [], publications: [Publication] = []
+        requests: [UnlearnedRequest] = [], publications: [Publication] = [], next: ModelShowPlace? = nil
     ) {
+        self.next = next
         self.requests = requests
         self.publications = publications
         self.summary = summary
@@ -186,7 +183,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         self.files = files
     }
 
-    enum CodingKeys: String, CodingKey { case history, moves, files, requests, publications }
+    enum CodingKeys: String, CodingKey { case history, moves, files, requests, publications, next }
 
     package init(from decoder: any Decoder) throws {
         summary = try ModelSummary(from: decoder)
@@ -196,6 +193,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         files = try container.decode([FileSummary].self, forKey: .files)
         requests = try container.decodeIfPresent([UnlearnedRequest].self, forKey: .requests) ?? []
         publications = try container.decodeIfPresent([Publication].self, forKey: .publications) ?? []
+        next = try container.decodeIfPresent(ModelShowPlace.self, forKey: .next)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -207,6 +205,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         try container.encode(files, forKey: .files)
         try container.encode(requests, forKey: .requests)
         try container.encode(publications, forKey: .publications)
+        try container.encodeIfPresent(next, forKey: .next)
     }
 }
 

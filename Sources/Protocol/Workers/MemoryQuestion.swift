@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much memory would a training job take? The daemon, which knows no tensors, asks the worker's program
+/// How much memory would a job take that computes with a model? The daemon, which knows no tensors, asks the worker's program
 /// (`unlearnd-worker predict`), which computes it from the plan that it would allocate by.
 package struct MemoryQuestion: Codable, Hashable, Sendable {
     /// The text of the base version's `config.json`.
     package var config: String
     package var kind: JobKind
     package var parameters: JobParameters
-    /// Tokens of the longest row that is trained on.
+    /// Tokens of the longest row that is trained on or that an edit looks at, or of the longest prompt.
     package var length: Int
     /// Tokens of the longest row that is measured; `nil` when nothing is.
     package var measured: Int?
     package var threads: Int
+    /// Most rows that a set has; `nil` where only a tokenizer can tell.
+    package var rows: Int?
+    /// Rows of an `update` by edit.
+    package var facts: Int?
+    /// What is measured.
+    package var metrics: [EvaluationMetric]?
+    /// Whether a gate asks for that.
+    package var isGated: Bool?
+    /// What the version is attacked with.
+    package var attacks: [AttackKind]?
 
     /// A question.
     package init(

@@ -13,7 +13,8 @@ struct ModelHistory: ClientCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {
-        let raw = try session.call(.modelHistory, ModelParams(model: model))
+        let raw = JSONValue.array(
+            try session.connection().history(of: model, deadline: session.deadline))
         if session.output.isJSON { return session.output.json(raw) }
         let versions = try Connection.decode([VersionSummary].self, raw)
         if session.output.isQuiet {

@@ -10,7 +10,7 @@ struct ModelList: ClientCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {
-        let raw = try session.call(.modelList)
+        let raw = JSONValue.array(try session.connection().models(deadline: session.deadline))
         if session.output.isJSON { return session.output.json(raw) }
         let models = try Connection.decode([ModelSummary].self, raw)
         if session.output.isQuiet { return models.forEach { session.output.data($0.model.text) } }

@@ -13,7 +13,7 @@ struct ModelShow: ClientCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {
-        let raw = try session.call(.modelShow, ModelParams(model: model))
+        let raw = try session.connection().model(model, deadline: session.deadline)
         let output = session.output
         if output.isJSON { return output.json(raw) }
         let detail = try Connection.decode(ModelDetail.self, raw)

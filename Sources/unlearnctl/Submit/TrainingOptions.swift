@@ -117,12 +117,6 @@ struct TrainingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Processes that train the model together, each a share of every batch's rows (default 1). As many give the same bytes each time; other numbers differ by rounding.",
-            valueName: "number"))
-    var ranks: Int?
-
-    @Option(
-        help: ArgumentHelp(
             "What trains and measures: the processor, or a card of NVIDIA's in bf16 (default cpu).",
             valueName: "cpu|cuda"))
     var device: ComputeDevice?
@@ -144,7 +138,6 @@ struct TrainingOptions: ParsableArguments {
         if let loraRank { parameters.loraRank = loraRank }
         if let loraAlpha { parameters.loraAlpha = loraAlpha }
         if let loraTargets { parameters.loraTargets = loraTargets }
-        if let ranks { parameters.ranks = ranks }
         if let device { parameters.device = device }
         if checkpointActivations { parameters.checkpointActivations = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }

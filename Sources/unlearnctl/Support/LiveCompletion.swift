@@ -10,7 +10,7 @@ import Protocol
 enum LiveCompletion {
     /// Seconds that a shell may be held up.
     private static let patience = 0.3
-    /// Most jobs that are offered, the newest.
+    /// Most jobs, and versions of a model, that are offered, the newest.
     private static let most = 100
 
     /// Numbers of jobs, newest first.
@@ -43,13 +43,13 @@ enum LiveCompletion {
     static var versions: CompletionKind {
         .custom { words, _, prefix in
             ask(words) { connection, deadline throws(ClientError) in
-                let names = try connection.call(.modelList, as: [ModelSummary].self, deadline: deadline).map(
-                    \.model)
-                guard let at = prefix.firstIndex(of: "@"), let name = ModelName(String(prefix[..<at])),
-                    names.contains(name)
-                else { return names.map(\.text) }
+                guard let at = prefix.firstIndex(of: "@"), let name = ModelName(String(prefix[..<at])) else {
+                    return try connection.call(.modelList, as: [ModelSummary].self, deadline: deadline).map(
+                        \.model.text)
+                }
                 let versions = try connection.call(
-                    .modelHistory, ModelParams(model: name), as: [VersionSummary].self, deadline: deadline)
+                    .modelHistory, ModelHistoryParams(model: name, limit: most), as: [VersionSummary].self,
+                    deadline: deadline)
                 return versions.reversed().map { "\(name)@\($0.version)" }
             }
         }

@@ -138,7 +138,9 @@ struct AttackSuite {
     }
 
     private func probe(_ model: Transformer, _ forget: [Example], _ phase: Phase) throws -> Series {
-        let layers = try LayerProbe.layers(of: model, attacked(forget)) { try phase.update($0, of: $1) }
+        let layers = try LayerProbe.layers(of: model, attacked(forget), ranks: context.ranks) {
+            try phase.update($0, of: $1)
+        }
         let best = layers.indices.max { layers[$0].accuracy < layers[$1].accuracy } ?? 0
         return Series(
             points: layers.indices.map { "\($0)" }, values: layers.map(\.accuracy),
@@ -156,7 +158,7 @@ struct AttackSuite {
         var series = Series(points: ["none"], values: [])
         func measure(_ name: String) throws {
             var done = 0
-            let scores = try model.rowScores(rows) { count in
+            let scores = try model.rowScores(rows, ranks: context.ranks) { count in
                 done += count
                 try phase.update(done, of: rows.count)
             }
@@ -199,7 +201,9 @@ struct AttackSuite {
         let settings = Relearning.Settings(
             steps: parameters.relearnSteps ?? 50, learningRate: parameters.relearnRate ?? 1e-5,
             batchSize: parameters.batchSize ?? 4, seed: context.spec.seed ?? 0)
-        let curve = try Relearning.curve(model, training: training, watched: watched, settings: settings) {
+        let curve = try Relearning.curve(
+            model, training: training, watched: watched, settings: settings, ranks: context.ranks
+        ) {
             try phase.update($0, of: settings.steps)
         }
         weights?.restore(model)

@@ -52,7 +52,7 @@ struct PromptAttack {
     }
 
     func run(_ phase: Phase) throws -> AttackSuite.Series {
-        let examples = forget.spread(to: parameters.attackRows ?? 32)
+        let examples = forget.spread(to: parameters.attackRows ?? MethodDefaults.attackedRows)
         let rows = examples.map { PromptRow($0, ends: ends) }
         let ways = parameters.attackPrompts ?? PromptVariant.usual
         var series = AttackSuite.Series(points: [], values: [])
@@ -77,7 +77,7 @@ struct PromptAttack {
             series.values.append(Double(leaks.count) / Double(questions.count))
         }
         series.figures["rows"] = Double(rows.count)
-        series.figures["k"] = Double(1 + (parameters.samples ?? 4))
+        series.figures["k"] = Double(1 + (parameters.samples ?? MethodDefaults.attackSamples))
         series.figures["threshold"] = threshold
         series.figures["leak_at_k"] = Double(leaking.count { $0 }) / Double(max(rows.count, 1))
         return series
@@ -86,30 +86,35 @@ struct PromptAttack {
     /// The rows of the questions of which any continuation gives the answer.
     private func leaks(_ questions: [Question], _ phase: Phase) throws -> Set<Int> {
         let generator = Generator(model, ends: Array(ends))
-        let room = 16
+        let room = MethodDefaults.answerRoom
         let maximum = (questions.map(\.answer.count).max() ?? 0) + room
-        let samples = parameters.samples ?? 4
-        var leaking: Set<Int> = []
-        func ask(_ sampler: Sampler, _ samples: [Int]) throws {
-            let asked = questions.flatMap { question in samples.map { (question, $0) } }
-            let answers = try generator.continuations(
-                of: asked.map { Generator.Request(prompt: $0.0.prompt, sample: $0.1) }, maximum: maximum,
-                sampler: sampler
-            ) { made, _ in try phase.update(made, of: nil) }
-            for ((question, _), answer) in zip(asked, answers) {
-                // What comes long after the answer's end is not counted for it.
-                let tokens = Array(answer.tokens.prefix(question.answer.count + room))
-                if PromptRow.recall(of: question.answer, in: tokens) >= threshold {
-                    leaking.insert(question.row)
+        let samples = parameters.samples ?? MethodDefaults.attackSamples
+        func ask(_ sampler: Sampler, _ samples: [Int]) throws -> Set<Int> {
+            // Each rank asks some of the questions, all samples of one.
+            let leaks = try context.ranks.divide(questions.count) { own in
+                let asked = own.flatMap { question in samples.map { (questions[question], $0) } }
+                let answers = try generator.continuations(
+                    of: asked.map { Generator.Request(prompt: $0.0.prompt, sample: $0.1) }, maximum: maximum,
+                    sampler: sampler
+                ) { made, _ in try phase.update(made, of: nil) }
+                let leaks = zip(asked, answers).map { asked, answer in
+                    // What comes long after the answer's end is not counted for it.
+                    let tokens = Array(answer.tokens.prefix(asked.0.answer.count + room))
+                    return PromptRow.recall(of: asked.0.answer, in: tokens) >= threshold
+                }
+                return own.indices.map {
+                    Array(leaks[$0 * samples.count..<($0 + 1) * samples.count])
                 }
             }
+            return Set(zip(questions, leaks).filter { $1.contains(true) }.map { $0.0.row })
         }
-        try ask(.greedy, [0])
+        var leaking = try ask(.greedy, [0])
         if samples > 0 {
-            try ask(
-                Sampler(
-                    temperature: parameters.attackTemperature ?? 1, seed: context.spec.seed ?? 0),
-                Array(1...samples))
+            leaking.formUnion(
+                try ask(
+                    Sampler(
+                        temperature: parameters.attackTemperature ?? 1, seed: context.spec.seed ?? 0),
+                    Array(1...samples)))
         }
         return leaking
     }
@@ -183,7 +188,8 @@ struct PromptAttack {
         let half = examples.count / 2
         guard half > 0 else { return nil }
         let prompt = try SoftPrompt(
-            model, length: parameters.softTokens ?? 16, seed: context.spec.seed ?? 0)
+            model, length: parameters.softTokens ?? MethodDefaults.virtualTokens, seed: context.spec.seed ?? 0
+        )
         let training = prompt.prepared(Array(examples[..<half]))
         let watched = prompt.prepared(Array(examples[half...]))
         guard !training.isEmpty, !watched.isEmpty else { return nil }
@@ -203,7 +209,7 @@ struct PromptAttack {
             }
             epoch += 1
         }
-        let scores = try prompt.scores(watched) { _ in try context.checkCancelled() }
+        let scores = try prompt.scores(watched, ranks: context.ranks) { _ in try context.checkCancelled() }
         let lines = Dictionary(zip(examples.indices, examples)) { first, _ in first }
             .reduce(into: [Int: Int]()) { $0[$1.value.line] = $1.key }
         var leaks = 0

@@ -35,7 +35,7 @@ struct SuffixAttack {
             seed: context.spec.seed ?? 0,
             settings: .init(
                 candidates: parameters.suffixCandidates ?? 32, batchSize: parameters.batchSize ?? 8),
-            isTypable: isTypable)
+            ranks: context.ranks, isTypable: isTypable)
         guard search.hasRows else { return nil }
         var losses: (first: Double, last: Double)?
         for step in 1...steps {
@@ -68,7 +68,7 @@ struct SuffixAttack {
 
     /// One token again and again: an exclamation mark as in the paper, or else the first that can be typed so often.
     private func start() -> [Int32]? {
-        let length = parameters.suffixTokens ?? 16
+        let length = parameters.suffixTokens ?? MethodDefaults.suffixTokens
         func repeated(_ token: Int32) -> [Int32] { [Int32](repeating: token, count: length) }
         guard let tokenizer else { return repeated(ends.contains(0) ? 1 : 0) }
         for text in [" !", "!"] {

@@ -29,6 +29,7 @@ struct AblateJob {
     }
 
     func run() throws -> WorkerResult {
+        try context.predictMemory(configuration, sets)
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
@@ -48,10 +49,12 @@ struct AblateJob {
         context.log(
             "\(mode.rawValue): \(chosen.count) of \(ranking.candidates) units, \(edit.parameters) parameters")
 
+        // The writer needs room for chunks and their compression.
+        model.releaseActivations()
         let phase = context.phase("edit", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID, progress: { try phase.update($0, of: $1) },
+            parent: base.manifestID, partners: context.partners, progress: { try phase.update($0, of: $1) },
             transform: { try edit.edit($0, $1) })
         var result = try WorkerResult(
             edited: made, noOp: "the output weights of the chosen units were what they would become")
@@ -84,7 +87,8 @@ struct AblateJob {
             }
         let attribution = UnitAttribution(
             model, kinds: kinds, method: parameters.attribution ?? .gradient,
-            steps: parameters.attributionSteps ?? 20, batchSize: parameters.batchSize ?? 4)
+            steps: parameters.attributionSteps ?? 20, batchSize: parameters.batchSize ?? 4,
+            ranks: context.ranks)
         func scores(_ examples: [Example], _ name: String) throws -> UnitScores {
             let phase = context.phase("attribute-\(name)", unit: "passes")
             return try attribution.scores(examples.spread(to: parameters.attributionRows ?? 512)) {
@@ -113,7 +117,9 @@ struct AblateJob {
             let edit = try ablation(ranking.entries.prefix(units).map(\.unit))
             done += 1
             return try edit.inMemory(model) {
-                let scores = try model.rowScores(forget) { _ in try context.checkCancelled() }
+                let scores = try model.rowScores(forget, ranks: context.ranks) { _ in
+                    try context.checkCancelled()
+                }
                 let accuracy = SetScore(scores).accuracy(parameters.accuracy ?? .token)
                 try phase.update(
                     done, of: nil, figures: ["units": Double(units), "forget_accuracy": accuracy])

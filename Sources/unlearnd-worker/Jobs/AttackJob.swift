@@ -14,6 +14,7 @@ struct AttackJob {
         let configuration = try files.configuration()
         let rows = try RowSets(context)
         let sets = try rows.examples(files, configuration, context.parameters)
+        try context.predictMemory(configuration, sets)
         var suite = AttackSuite(context, rows)
         // One set of weights at a time.
         try attack(&suite, files, configuration, sets)

@@ -19,6 +19,7 @@ struct EvaluateJob {
             throw JobFailure(
                 .badInput, "no dataset was given", hint: "give --forget, --retain, --holdout or --utility")
         }
+        try context.predictMemory(configuration, sets)
         var measurement = Measurement(context, rows)
         // One set of weights at a time.
         try measure(&measurement, files, configuration, sets)

@@ -30,6 +30,7 @@ struct ExactJob {
         let sets =
             try context.wantsEvaluation
             ? rows.examples(headFiles, configuration, context.parameters) : Evaluator.Sets()
+        try context.predictMemory(configuration, sets)
         try context.snapshot(head)
         var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         if measurement != nil {
@@ -37,7 +38,13 @@ struct ExactJob {
             try measurement?.before(model, sets)
         }
 
-        let (manifest, stored) = try replay(plan, Set(forget.map(RowText.init)))
+        // Recorded jobs are done again as they were, by one process; the others wait for what it made.
+        var stored = 0
+        let manifest = try context.ranks.first {
+            let made = try replay(plan, Set(forget.map(RowText.init)))
+            stored = made.1
+            return made.0
+        }
         let made = try CheckpointReader(store: context.store, manifestID: manifest)
         guard made.manifest.versionDigest != head.manifest.versionDigest else {
             throw JobFailure(
@@ -85,6 +92,7 @@ struct ExactJob {
             let one = try JobContext(repeating: step, on: from, without: excluded, in: context)
             if let warning = one.precisionWarning { try context.send(.warning(warning)) }
             let result = try perform(one)
+            context.predictMemory(with: one)
             guard let manifest = result.manifest, let digest = result.digest else {
                 throw JobFailure(.internal, "job \(step.job), done again, made no version")
             }

@@ -32,7 +32,8 @@ struct FactEditJob {
         if let rate = parameters.editLearningRate { settings.learningRate = rate }
         if let weight = parameters.covarianceWeight { settings.covarianceWeight = weight }
         if let clamp = parameters.editClamp { settings.clamp = clamp }
-        return try job.run(noOp: "the model already gives every replacement") { model in
+        return try job.run(noOp: "the model already gives every replacement", facts: facts.map(\.new)) {
+            model in
             let edit = try FactEdit(model, settings)
             let phase = context.phase("edit-facts", unit: "steps")
             let outcomes = try edit.run(facts, retain: retain) { try phase.update($0, of: $1) }

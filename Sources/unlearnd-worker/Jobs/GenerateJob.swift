@@ -18,7 +18,6 @@ struct GenerateJob {
         let configuration = try files.configuration()
         let tokenizer = try files.requiredTokenizer()
         let encoder = try parameters.promptTemplate.map { try PromptEncoder($0, tokenizer) }
-        let (model, _) = try files.model(configuration, context)
         let ends = configuration.endOfTextIDs + (encoder?.ends ?? [tokenizer.eosID].compactMap(\.self))
         let count = parameters.count ?? 1
         let requests = prompts.flatMap { prompt in
@@ -27,7 +26,9 @@ struct GenerateJob {
                 ?? tokenizer.leadingSpecialTokens + tokenizer.encode(prompt, addSpecialTokens: false)
             return (0..<count).map { Generator.Request(prompt: ids, sample: $0) }
         }
-        let maximum = parameters.maxNewTokens ?? 32
+        try context.predictMemory(configuration, prompt: requests.lazy.map(\.prompt.count).max() ?? 1)
+        let (model, _) = try files.model(configuration, context)
+        let maximum = parameters.maxNewTokens ?? MethodDefaults.newTokens
         let phase = context.phase("generate", unit: "tokens")
         let results = try Generator(model, ends: ends).continuations(
             of: requests, maximum: maximum, sampler: sampler

@@ -34,12 +34,16 @@ struct InMemoryEdit {
         return forget
     }
 
-    /// Runs `edit` on the weights and writes the new version.
+    /// Runs `edit` on the weights and writes the new version. Each of several ranks edits by itself, to the same bits.
     ///
     /// - Parameters:
     ///   - noOp: Why nothing may have changed, for the failure.
+    ///   - facts: Rows that are put into the weights, with their new answers.
     ///   - edit: Changes the weights; what it returns becomes a member of the result, under the kind's name.
-    func run(noOp: String, _ edit: (Transformer) throws -> JSONValue) throws -> WorkerResult {
+    func run(noOp: String, facts: [Example] = [], _ edit: (Transformer) throws -> JSONValue) throws
+        -> WorkerResult
+    {
+        try context.predictMemory(configuration, sets, facts: facts)
         try context.snapshot(base)
         let (model, loaded) = try files.model(configuration, context)
         try loaded.requireFinite()
@@ -47,11 +51,13 @@ struct InMemoryEdit {
         try measurement?.before(model, sets)
 
         let report = try edit(model)
+        // The writer needs room for chunks and their compression.
+        model.releaseActivations()
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID,
+            parent: base.manifestID, partners: context.partners,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         var result = try WorkerResult(edited: made, noOp: noOp)
         if var figures = result.result?.objectValue {

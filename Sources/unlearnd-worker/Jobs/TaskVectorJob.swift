@@ -23,12 +23,16 @@ struct TaskVectorJob {
         if context.wantsEvaluation {
             let rows = try RowSets(context)
             sets = try rows.examples(files, try files.configuration(), context.parameters)
+            try context.predictMemory(files.configuration(), sets)
             measurement = Measurement(context, rows)
+        } else {
+            let memory = EditMemory.piecewise(threads: context.threads)
+            try context.predictMemory(MemoryAnswer(memory: Int64(memory), ways: []))
         }
         try context.snapshot(target)
         if let density = context.parameters.density {
             let phase = context.phase("trim", unit: "bytes")
-            try vector?.trim(to: density, of: target, threads: context.threads) {
+            try vector?.trim(to: density, of: target, threads: context.threads, ranks: context.ranks) {
                 try phase.update($0, of: $1)
             }
         }
@@ -47,7 +51,7 @@ struct TaskVectorJob {
         let made = try CheckpointRewriter.rewrite(
             base: target, threads: min(context.threads, Self.mostThreads),
             provenance: try context.provenance(files: adapter?.digests ?? [:]),
-            parent: target.manifestID, progress: { try phase.update($0, of: $1) },
+            parent: target.manifestID, partners: context.partners, progress: { try phase.update($0, of: $1) },
             transform: edit)
         var result = try WorkerResult(
             edited: made,

@@ -57,7 +57,7 @@ struct TrainingJob {
     func run(
         _ data: TrainingData, _ objective: any Objective, start: (Transformer) throws -> Void = { _ in }
     ) throws -> WorkerResult {
-        let predicted = try predictMemory(data, objective)
+        try predictMemory(data, objective)
         try context.snapshot(base)
         let parameters = context.parameters
         let (model, loaded) = try files.model(
@@ -71,10 +71,7 @@ struct TrainingJob {
                 model.table, layers: parameters.trainLayers, train: parameters.trainTensors ?? [],
                 freeze: parameters.freezeTensors ?? [])
         }
-        let ranks = context.ranks
-        // Only training is shared out: the first rank measures and writes, and the others wait.
-        var measurement =
-            context.wantsEvaluation && ranks.isFirst ? Measurement(context, rows) : nil
+        var measurement = context.wantsEvaluation ? Measurement(context, rows) : nil
         let checkpoints = try TrainingCheckpoints(context)
         let saved = try checkpoints.open()
         // Again, where the job goes on: its evidence is made in one piece.
@@ -82,11 +79,6 @@ struct TrainingJob {
 
         try start(model)
         let outcome = try train(model, data, objective, checkpoints, saved)
-        if !ranks.isAlone {
-            let peaks = try ranks.gather(Double(PeakMemory.bytes ?? 0))
-            context.peakMemoryOfOthers = Int64(peaks.dropFirst().reduce(0, +))
-            guard ranks.isFirst else { return WorkerResult() }
-        }
         // The writer needs room for chunks and their compression.
         model.releaseActivations()
         let adapter = model.adapterFiles()
@@ -95,7 +87,7 @@ struct TrainingJob {
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
             base: base, threads: context.threads, provenance: try context.provenance(),
-            parent: base.manifestID, attachments: adapter,
+            parent: base.manifestID, attachments: adapter, partners: context.partners,
             progress: { try phase.update($0, of: $1) }, transform: { try writer.write($0, $1) })
         let capped = outcome.steps == 0 && outcome.cappedAt != nil
         var result = try WorkerResult(
@@ -105,7 +97,6 @@ struct TrainingJob {
                 : "no weight moved far enough for its stored type; try a higher --learning-rate")
         if var figures = result.result?.objectValue {
             figures["steps"] = .integer(Int64(outcome.steps))
-            figures["predicted_memory"] = .integer(predicted)
             figures["stopped_at_forget_loss"] = outcome.cappedAt.map { .number($0) } ?? .null
             result.result = .object(figures)
         }
@@ -178,34 +169,21 @@ struct TrainingJob {
     }
 
     /// Predicts the memory of the run from the very rows, and refuses what cannot fit.
-    ///
-    /// - Returns: The prediction, bytes.
-    private func predictMemory(_ data: TrainingData, _ objective: any Objective) throws -> Int64 {
-        let measured = [sets.forget, sets.retain, sets.holdout].compactMap(\.self).joined()
+    private func predictMemory(_ data: TrainingData, _ objective: any Objective) throws {
         var memory = TrainingMemory(
             configuration, context.spec.kind, context.parameters,
-            length: data.batchers.flatMap(\.examples).map(\.ids.count).max() ?? 1,
-            measured: context.wantsEvaluation ? measured.map(\.ids.count).max() : nil,
-            threads: context.compute.pool.threads)
-        memory.sequences = objective.sequencesPerRow
+            sizes: RowSizes(data.batchers.map(\.examples)),
+            measuring: context.measuringMemory(configuration, sets), threads: context.compute.pool.threads)
+        memory.others = objective.otherAnswers
         (memory.copies, memory.cached) = (objective.copies, objective.cachedBytes)
-        let answer = try memory.answer(context.parameters)
-        if let installed = PeakMemory.installed, answer.memory > installed {
+        try context.predictMemory(memory.answer(context.parameters))
+        guard let card = context.compute.card else { return }
+        guard objective.runsOnCard else {
             throw JobFailure(
-                .memory,
-                "training needs about \(answer.memory >> 20) MiB; this machine has \(installed >> 20) MiB",
-                hint: answer.hint(limit: installed))
+                .unsupported, "this way of training cannot be done on a card yet",
+                hint: "use --device cpu")
         }
-        context.log("memory is predicted to peak at \(answer.memory >> 20) MiB")
-        if let card = context.compute.card {
-            guard objective.runsOnCard else {
-                throw JobFailure(
-                    .unsupported, "this way of training cannot be done on a card yet",
-                    hint: "use --device cpu")
-            }
-            try admit(memory, to: card)
-        }
-        return answer.memory
+        try admit(memory, to: card)
     }
 
     /// Refuses what the card has no room for now: nothing has been computed yet.

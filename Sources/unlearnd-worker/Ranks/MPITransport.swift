@@ -4,15 +4,18 @@ import CMPI
 import Engine
 import Glibc
 import Protocol
+import Synchronization
 
 /// The ranks of one launch of `mpirun` (or another launcher of MPI), connected by OpenMPI.
 ///
-/// Used by the main thread alone; what is mutable is only touched there.
+/// The library is called by one thread at a time, under the lock; but for transfers that were begun, what is mutable is only
+/// touched by the main thread.
 final class MPITransport: RankTransport, @unchecked Sendable {
-    /// Ordinary messages, and what a rank says when it fails.
+    /// Exchanged messages, what a rank says when it fails, and transfers that were begun.
     private enum Tag: Int32 {
         case data = 1
         case failure = 2
+        case begun = 3
     }
 
     /// The largest message, bytes: sizes are 32-bit numbers.
@@ -23,7 +26,22 @@ final class MPITransport: RankTransport, @unchecked Sendable {
 
     let rank: Int
     let count: Int
+    let allowsThreads: Bool
     private var library: cm_library
+    /// Held while the library is called.
+    private let lock = Mutex(())
+    /// What was begun and is not done, by the transfer's number.
+    private let begun = Mutex(Begun())
+
+    private struct Begun {
+        var next = 0
+        var requests: [Int: Requests] = [:]
+    }
+
+    /// The library's own pointers, which any thread may hold.
+    private struct Requests: @unchecked Sendable {
+        var all: [UnsafeMutableRawPointer?]
+    }
     /// Where the first rank receives failures: one for each other rank.
     private var failures:
         [(rank: Int, buffer: UnsafeMutableRawBufferPointer, request: UnsafeMutableRawPointer?)] = []
@@ -40,8 +58,10 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         }
         var rank: Int32 = 0
         var count: Int32 = 0
-        let code = cm_begin(&library, &rank, &count)
+        var threads: Int32 = 0
+        let code = cm_begin(&library, &rank, &count, &threads)
         self.library = library
+        allowsThreads = threads != 0
         (self.rank, self.count) = (Int(rank), Int(count))
         try check(code)
         guard rank == 0 else { return }
@@ -62,31 +82,74 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws {
+        var requests = try start(sends, receives, .data)
+        try wait(for: &requests)
+    }
+
+    func begin(
+        sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
+    ) throws -> RankTransfer {
+        let requests = Requests(all: try start(sends, receives, .begun))
+        return begun.withLock { begun in
+            begun.next += 1
+            begun.requests[begun.next] = requests
+            return RankTransfer(number: begun.next)
+        }
+    }
+
+    func isDone(_ transfer: RankTransfer) throws -> Bool {
+        // The library writes to the requests, so they stay where only this call has them.
+        guard var requests = begun.withLock({ $0.requests.removeValue(forKey: transfer.number) }) else {
+            return true
+        }
+        let isDone = try test(&requests.all)
+        if !isDone {
+            let left = requests
+            begun.withLock { $0.requests[transfer.number] = left }
+        }
+        return isDone
+    }
+
+    private func start(
+        _ sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
+        _ receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)], _ tag: Tag
+    ) throws(JobFailure) -> [UnsafeMutableRawPointer?] {
         var requests: [UnsafeMutableRawPointer?] = []
         for (from, bytes) in receives {
             for start in stride(from: 0, to: max(1, bytes.count), by: Self.longest) {
                 var request: UnsafeMutableRawPointer?
-                try check(
+                try locked {
                     cm_receive(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(from), Tag.data.rawValue,
-                        &request))
+                        Int32(min(Self.longest, bytes.count - start)), Int32(from), tag.rawValue, &request)
+                }
                 requests.append(request)
             }
         }
         for (to, bytes) in sends {
             for start in stride(from: 0, to: max(1, bytes.count), by: Self.longest) {
                 var request: UnsafeMutableRawPointer?
-                try check(
+                try locked {
                     cm_send(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(to), Tag.data.rawValue, &request
-                    ))
+                        Int32(min(Self.longest, bytes.count - start)), Int32(to), tag.rawValue, &request)
+                }
                 requests.append(request)
             }
         }
-        try wait(for: &requests)
+        return requests
     }
+
+    /// Moves things on, and tells whether the requests are done.
+    private func test(_ requests: inout [UnsafeMutableRawPointer?]) throws(JobFailure) -> Bool {
+        var done: Int32 = 0
+        try locked { cm_test(&library, &requests, Int32(requests.count), &done) }
+        return done != 0
+    }
+
+    /// Calls the library.
+    private func locked(_ call: () -> Int32) throws(JobFailure) { try check(lock.withLock { _ in call() }) }
 
     private func wait(for requests: inout [UnsafeMutableRawPointer?]) throws {
         guard !requests.isEmpty else { return }
@@ -94,9 +157,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         var pause: UInt32 = 50
         var rounds = 0
         while true {
-            var done: Int32 = 0
-            try check(cm_test(&library, &requests, Int32(requests.count), &done))
-            if done != 0 { return }
+            if try test(&requests) { return }
             rounds += 1
             if rounds % 64 == 0 { try lookForFailures() }
             if ContinuousClock.now - began < Self.eager {
@@ -111,13 +172,10 @@ final class MPITransport: RankTransport, @unchecked Sendable {
 
     // MARK: Failures
 
-    /// - Throws: What another rank failed of.
-    private func lookForFailures() throws {
+    func lookForFailures() throws {
         for index in failures.indices {
             var requests = [failures[index].request]
-            var done: Int32 = 0
-            try check(cm_test(&library, &requests, 1, &done))
-            guard done != 0 else { continue }
+            guard try test(&requests) else { continue }
             let text = Array(failures[index].buffer.prefix { $0 != 0 })
             let rank = failures[index].rank
             guard var failure = try? StrictJSON.parse(text).decode(JobFailure.self, allowUnknown: true) else {
@@ -135,14 +193,10 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             text.count < Self.longestFailure
         else { return }
         text.withUnsafeBytes { text in
-            var request: UnsafeMutableRawPointer?
-            let code = cm_send(
-                &library, text.baseAddress, Int32(text.count), 0, Tag.failure.rawValue, &request)
-            var requests = [request]
+            guard var requests = try? start([(to: 0, bytes: text)], [], .failure) else { return }
             // The first rank ends all when it has read this. Where it is busy otherwise, this one does.
-            for _ in 0..<500 where code == 0 {
-                var done: Int32 = 0
-                _ = cm_test(&library, &requests, 1, &done)
+            for _ in 0..<500 {
+                _ = try? test(&requests)
                 usleep(10_000)
             }
         }
@@ -167,7 +221,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
     private func check(_ code: Int32) throws(JobFailure) {
         guard code != 0 else { return }
         var text = [CChar](repeating: 0, count: 512)
-        cm_describe(&library, code, &text, text.count)
+        lock.withLock { _ in cm_describe(&library, code, &text, text.count) }
         throw JobFailure(.internal, "OpenMPI: \(Self.text(text))", hint: "retry the job")
     }
 

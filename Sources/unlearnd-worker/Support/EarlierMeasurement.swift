@@ -63,7 +63,8 @@ struct EarlierMeasurement {
         var done = 0
         for index in items.indices {
             guard let sets = items[index].sets else { continue }
-            let figures = try Evaluator(model).figures(sets, accuracy: items[index].accuracy) { count, _ in
+            let evaluator = Evaluator(model, ranks: context.ranks)
+            let figures = try evaluator.figures(sets, accuracy: items[index].accuracy) { count, _ in
                 try phase.update(done + count, of: total)
             }
             done += sets.count

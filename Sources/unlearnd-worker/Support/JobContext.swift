@@ -17,8 +17,12 @@ final class JobContext {
     let precisionWarning: String?
     /// The processes that do the job together.
     let ranks: Ranks
+    /// The same for writing versions; `nil` for one alone.
+    var partners: (any RewritePartners)? { ranks.isAlone ? nil : ranks }
     /// What the other ranks held at most, bytes, once they are done.
     var peakMemoryOfOthers: Int64 = 0
+    /// What the job was predicted to hold at most, bytes, where that can be told.
+    private(set) var predictedMemory: Int64?
     /// Where the time of each profiled phase went.
     private(set) var profiles = JSONObject()
     /// Rows that the order's datasets are read without.
@@ -100,6 +104,59 @@ final class JobContext {
 
     /// Adds a line to the job's log.
     func log(_ message: String) { try? output.send(.log(level: "info", message: message)) }
+
+    // MARK: Memory
+
+    /// What the job takes to measure and to attack what it has.
+    func measuringMemory(_ configuration: ModelConfiguration, _ sets: Evaluator.Sets) -> MeasuringMemory {
+        MeasuringMemory(
+            configuration, parameters, sets,
+            metrics: wantsEvaluation && spec.kind != .attack ? metrics : nil, attacks: spec.attacks ?? [],
+            threads: compute.pool.threads)
+    }
+
+    /// Predicts the memory of a job that does not train from its very rows, and refuses what cannot fit.
+    ///
+    /// - Parameter facts: Rows of an `update` by edit, and what they are with their new answers.
+    func predictMemory(
+        _ configuration: ModelConfiguration, _ sets: Evaluator.Sets, facts: [Example] = []
+    ) throws {
+        let rows = [sets.forget, sets.retain].compactMap(\.self) + (facts.isEmpty ? [] : [facts])
+        try predictMemory(
+            EditMemory(
+                configuration, spec.kind, parameters, sizes: RowSizes(rows),
+                measuring: measuringMemory(configuration, sets), facts: facts.count,
+                mustMeasure: spec.gate != nil, threads: compute.pool.threads
+            ).answer())
+    }
+
+    /// Predicts the memory of continuing prompts of up to `length` tokens.
+    func predictMemory(_ configuration: ModelConfiguration, prompt length: Int) throws {
+        var measuring = MeasuringMemory(configuration, threads: compute.pool.threads)
+        measuring.generate(ContinuedTexts(generating: parameters, prompt: length))
+        try predictMemory(
+            EditMemory(
+                configuration, spec.kind, parameters, sizes: RowSizes([]), measuring: measuring, facts: 0,
+                mustMeasure: true, threads: compute.pool.threads
+            ).answer())
+    }
+
+    /// Takes in a job that is done again as a part of this one.
+    func predictMemory(with part: JobContext) {
+        predictedMemory = predictedMemory.map { max($0, part.predictedMemory ?? $0) }
+    }
+
+    /// Takes down what the job is predicted to hold, and refuses what this machine has not.
+    func predictMemory(_ answer: MemoryAnswer) throws {
+        predictedMemory = answer.memory
+        if let installed = PeakMemory.installed, answer.memory > installed {
+            throw JobFailure(
+                .memory,
+                "the job needs about \(answer.memory >> 20) MiB; this machine has \(installed >> 20) MiB",
+                hint: answer.hint(limit: installed))
+        }
+        log("memory is predicted to peak at \(answer.memory >> 20) MiB")
+    }
 
     /// Runs a phase of the job; with `profile`, tells where its time went.
     func profiled<Result>(_ phase: String, _ body: () throws -> Result) rethrows -> Result {
@@ -267,6 +324,8 @@ final class JobContext {
             ] {
                 parameters[key] = nil
             }
+            // Sums over gradients are all that their number changes.
+            if !self.spec.sharesGradients { parameters["ranks"] = nil }
             spec["parameters"] = .object(parameters)
         }
         var inputs = JSONObject()

@@ -119,6 +119,8 @@ struct Measurement {
     private mutating func ask(
         _ model: Transformer, _ sets: Evaluator.Sets, _ role: Role, _ files: VersionFiles? = nil
     ) throws {
+        // No figure is made of these few rows: one rank is enough.
+        guard context.ranks.isFirst else { return }
         // Rows of ids need no tokenizer: one that cannot be read costs the samples, not the job.
         let own: Tokenizer?
         if let files {
@@ -137,7 +139,9 @@ struct Measurement {
     {
         let phase = context.phase("evaluate-\(role.rawValue)", unit: "rows")
         let measured = try context.profiled("evaluate-\(role.rawValue)") {
-            try Evaluator(model, metrics: rows.metrics).measure(sets) { try phase.update($0, of: $1) }
+            try Evaluator(model, metrics: rows.metrics, ranks: context.ranks).measure(sets) {
+                try phase.update($0, of: $1)
+            }
         }
         self.measured[role] = measured
         let figures = EvaluationFigures(

@@ -22,7 +22,7 @@ struct ReloadService: Service {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
             manager.reloading()
             current = await reload(current)
-            manager.ready("listening on \(initial.socket)")
+            manager.reloaded()
         }
     }
 

@@ -79,17 +79,11 @@ extension ControlPlane {
     /// The unlearning jobs with a forget set that made the versions from the line's beginning to `version`, oldest
     /// first.
     static func unlearning(behind version: VersionRow, _ db: Database) throws -> [Job] {
-        var jobs: [Job] = []
-        var next: VersionRow? = version
-        while let row = next {
-            if let id = row.job, let job = try JobRow.find(id, db)?.job, job.kind.unlearns,
-                job.spec.forget != nil
-            {
-                jobs.append(job)
-            }
-            next = try row.parent.flatMap { try VersionRow.find(row.model, $0, db) }
+        let jobs = try JobRow.unlearning(of: version.model, db)
+        guard !jobs.isEmpty else { return [] }
+        return try VersionLine.behind(version.number, of: version.model, db).reversed().compactMap { link in
+            link.job.flatMap { jobs[$0] }
         }
-        return jobs.reversed()
     }
 
     /// Which datasets have rows of the forget sets of the unlearning jobs in a model's line, by job.
@@ -97,26 +91,39 @@ extension ControlPlane {
         try await sharedRows.shares(ofRequestsTo: name, database)
     }
 
-    /// What each unlearning job in the head's line was asked to forget, and which versions still know it.
+    /// What the newest unlearning jobs in the head's line were asked to forget, oldest first, and which versions still
+    /// know it; and before which version's job the older ones are found.
+    ///
+    /// - Parameter before: Only jobs that made older versions.
     static func requests(
-        of model: ModelRow, _ shares: [JobID: [Digest: SharedRows.Share]], _ db: Database
-    ) throws -> [UnlearnedRequest] {
+        of model: ModelRow, before: VersionNumber? = nil, limit: Int? = nil,
+        _ shares: [JobID: [Digest: SharedRows.Share]], _ db: Database
+    ) throws -> (requests: [UnlearnedRequest], next: VersionNumber?) {
         guard let head = try model.head.flatMap({ try VersionRow.find(model.name, $0, db) }) else {
-            return []
+            return ([], nil)
         }
-        let jobs = try unlearning(behind: head, db)
-        guard !jobs.isEmpty else { return [] }
+        let jobs = try unlearning(behind: head, db).filter { job in
+            guard let before else { return true }
+            return job.version.map { $0 < before } ?? false
+        }
+        guard !jobs.isEmpty else { return ([], nil) }
         let versions = try KnowingVersions(db)
-        return try jobs.compactMap { job in
-            guard let forget = job.spec.forget, let version = job.version else { return nil }
+        var budget = PageBudget(limit: limit)
+        var requests: [UnlearnedRequest] = []
+        for job in jobs.reversed() {
+            guard let forget = job.spec.forget, let version = job.version else { continue }
             // A purge left none, and took the rows that would tell what was trained on them.
             let found =
                 try PurgeRow.all(of: job.id, db).isEmpty
                 ? versions.knowing(job, shares[job.id] ?? [:]).map(\.row).filter { !$0.isGone } : []
-            return UnlearnedRequest(
-                job: job.id, forget: forget, version: version,
-                knownBy: found.filter { $0.model == model.name }.map(\.number),
-                knownElsewhere: found.filter { $0.model != model.name }.map(\.reference))
+            let size = found.reduce(300) { $0 + ($1.model == model.name ? 24 : 160) }
+            guard budget.takes(size) else { return (requests.reversed(), requests.last?.version) }
+            requests.append(
+                UnlearnedRequest(
+                    job: job.id, forget: forget, version: version,
+                    knownBy: found.filter { $0.model == model.name }.map(\.number),
+                    knownElsewhere: found.filter { $0.model != model.name }.map(\.reference)))
         }
+        return (requests.reversed(), nil)
     }
 }

@@ -94,8 +94,9 @@ extension ControlPlane {
                 details["version"] = .string(row.number.description)
                 try change.audit(action, actor: peer.actor, .object(details))
                 let history = try Self.history(
-                    try ModelRow.require(row.model, change.db), preEditDays: days, change.db)
-                guard let summary = history.first(where: { $0.version == row.number }) else {
+                    try ModelRow.require(row.model, change.db),
+                    before: VersionNumber(row.number.number + 1), limit: 1, preEditDays: days, change.db)
+                guard let summary = history.first, summary.version == row.number else {
                     throw RPCError(.notFound, "there is no \(version)")
                 }
                 return summary

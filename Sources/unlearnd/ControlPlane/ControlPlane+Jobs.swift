@@ -77,7 +77,7 @@ extension ControlPlane {
 
     private static func markCancelled(_ id: JobID, force: Bool, _ change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET cancel_requested = ? WHERE id = ?",
+            cached: "UPDATE job SET cancel_requested = ? WHERE id = ?",
             arguments: [force ? "force" : "graceful", id])
     }
 
@@ -96,7 +96,7 @@ extension ControlPlane {
             // It counts already, as one that waits again.
             try Self.checkQueue(adding: 0, peer, userJobs, change.db)
             try change.db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET started = NULL, interruptions = 0, cancel_requested = NULL, base = NULL, digest = NULL,
                       head_moved = NULL, head_reason = NULL, gate = NULL, evaluation = NULL, training = NULL, result = NULL,
                       error = NULL, checkpoint = NULL, pause_requested = 0, run_at = 0, retried = 0,
@@ -146,7 +146,8 @@ extension ControlPlane {
                     hint: "let it end, or unlearnctl cancel \(id) and submit it again later")
             }
             try change.db.execute(
-                sql: "UPDATE job SET pause_requested = 1, reason = 'pausing' WHERE id = ?", arguments: [id])
+                cached: "UPDATE job SET pause_requested = 1, reason = 'pausing' WHERE id = ?", arguments: [id]
+            )
             return true
         }
         await scheduler.pause(id)
@@ -160,7 +161,7 @@ extension ControlPlane {
             guard row.state == .paused || row.state == .running && row.pauseRequested else { return false }
             // A worker that is being paused ends nevertheless; its job then waits to go on.
             try change.db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET pause_requested = 0,
                       reason = CASE WHEN reason = 'pausing' THEN NULL ELSE reason END WHERE id = ?
                     """, arguments: [id])
@@ -199,13 +200,13 @@ extension ControlPlane {
     private static func queueStatus(_ groups: [String: Int], _ db: Database) throws -> QueueStatus {
         let rows = try Row.fetchAll(
             db,
-            sql: """
+            cached: """
                 SELECT state, sum(jobs) AS jobs FROM job_count
                 WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'lost') GROUP BY state HAVING sum(jobs) > 0
                 """)
         let running = try Int.fetchAll(
             db,
-            sql:
+            cached:
                 "SELECT id FROM job WHERE state IN ('running', 'cancelling', 'committing') ORDER BY id"
         )
         return QueueStatus(
@@ -217,7 +218,7 @@ extension ControlPlane {
     private static func queueGroups(_ limits: [String: Int], _ db: Database) throws -> [QueueGroup]? {
         let rows = try Row.fetchAll(
             db,
-            sql: """
+            cached: """
                 SELECT job_group, sum(state IN ('running', 'cancelling', 'committing')) AS running,
                   sum(state IN ('held', 'blocked', 'queued')) AS waiting
                 FROM job WHERE job_group IS NOT NULL AND finished IS NULL GROUP BY job_group

@@ -39,7 +39,8 @@ extension ControlPlane {
             if spec.gate != nil {
                 try await offloading { [store] in try GateRowRules.check(spec, in: store) }
             }
-            let predicted = try await predict(spec)
+            let plan = try await replayPlan(spec)
+            let predicted = try await predict(spec, plan)
             var files: DescriptorSet?
             if !isDryRun, let transfer = spec.parameters?.transfer {
                 // Looked at first: a submission that is refused must not use the transfer up.
@@ -50,7 +51,6 @@ extension ControlPlane {
                 let (names, open) = try await transfers.take(transfer, peer: peer)
                 files = DescriptorSet(files: names, descriptors: open)
             }
-            let plan = try await replayPlan(spec)
             let transferred = spec.kind == .export ? 0 : files?.size ?? 0
             let submission = try await database.read { [budget, shapes] in
                 try Submission(
@@ -87,14 +87,25 @@ extension ControlPlane {
         return await cardProbe.report()
     }
 
-    /// What a training job takes, computed by the worker's program; `nil` for other jobs, and where it cannot tell.
-    func predict(_ spec: JobSpec) async throws -> MemoryAnswer? {
-        guard let predictor, spec.kind.trains else { return nil }
-        let estimator = try await database.read { [shapes] in
-            try Submission.estimator(spec, transferred: 0, shapes, $0)
+    /// What a job that computes with a model takes, as the worker's program says; `nil` for other jobs, and where it cannot
+    /// tell.
+    ///
+    /// - Parameter plan: Jobs that are done again (`exact`): the largest of them counts, and none can be asked for otherwise.
+    func predict(_ spec: JobSpec, _ plan: ReplayPlan? = nil) async throws -> MemoryAnswer? {
+        guard let predictor, JobEstimator.asks(spec.kind) else { return nil }
+        let estimators = try await database.read { [shapes] db in
+            let own = try Submission.estimator(spec, transferred: 0, shapes, db)
+            return try [own] + (plan.map { try Submission.estimators($0, own, db) } ?? [])
         }
-        guard let question = estimator.question(threads: configuration.threads(for: spec)) else { return nil }
-        return await predictor.answer(question)
+        var largest: MemoryAnswer?
+        for estimator in estimators {
+            guard let question = estimator.question(threads: configuration.threads(for: spec)),
+                let answer = await predictor.answer(question)
+            else { return nil }
+            if answer.memory > largest?.memory ?? 0 { largest = answer }
+        }
+        if plan != nil { largest?.ways = [] }
+        return largest
     }
 
     private func insert(
@@ -131,7 +142,7 @@ extension ControlPlane {
             let own =
                 try Int.fetchOne(
                     db,
-                    sql: """
+                    cached: """
                         SELECT coalesce(sum(jobs), 0) FROM job_count WHERE submitter = ? AND interactive = 0
                           AND state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                         """, arguments: [peer.actor]) ?? 0
@@ -147,7 +158,7 @@ extension ControlPlane {
         let waiting =
             try Int.fetchOne(
                 db,
-                sql: """
+                cached: """
                     SELECT coalesce(sum(jobs), 0) FROM job_count
                     WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'lost')
                     """) ?? 0

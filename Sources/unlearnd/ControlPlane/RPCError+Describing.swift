@@ -20,6 +20,13 @@ extension RPCError {
                 self.init(
                     .integrity, "the database is damaged: \(error.message ?? "no detail")",
                     hint: "stop the daemon and restore a backup")
+            case .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_CANTOPEN:
+                self.init(
+                    .internal,
+                    "the file system of the state directory cannot be written: \(error.message ?? "\(error.resultCode)")",
+                    hint:
+                        "nothing was changed; see dmesg for what is wrong with the disk, mount it writable again "
+                        + "and restart the daemon")
             default: self.init(.internal, "the database refused: \(error.message ?? "\(error.resultCode)")")
             }
         case let error as DatasetError: self.init(.badInput, error.message, hint: error.hint)

@@ -21,14 +21,15 @@ package enum AuditTrail {
     }
 
     static func append(action: String, actor: Int, body: JSONValue, in change: Change) throws {
-        let last = try Row.fetchOne(change.db, sql: "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        let last = try Row.fetchOne(
+            change.db, cached: "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         let seq = (last?["seq"] ?? 0) + 1 as Int64
         let previous = try last.map { try $0.named("audit", "hash", Digest.init(hex:)) } ?? origin
         guard let previous else { throw UnreadableColumn(table: "audit", column: "hash") }
         let hash = hash(
             seq: seq, time: change.now, actor: actor, action: action, body: body, previous: previous)
         try change.db.execute(
-            sql:
+            cached:
                 "INSERT INTO audit(seq, time, actor, action, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
             arguments: [
                 seq, change.now.milliseconds, actor, action, body.serializedString(sortedKeys: true),
@@ -41,7 +42,8 @@ package enum AuditTrail {
     static func rows(since: Int64?, limit: Int, _ db: Database) throws -> [AuditRow] {
         try Row.fetchAll(
             db,
-            sql: "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+            cached:
+                "SELECT * FROM (SELECT * FROM audit WHERE seq >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
             arguments: [since ?? 0, limit]
         ).map(row)
     }

@@ -28,7 +28,7 @@ package final class Change {
         _ data: JSONValue = .object(JSONObject())
     ) throws {
         try db.execute(
-            sql: "INSERT INTO event(time, type, job, model, data) VALUES (?, ?, ?, ?, ?)",
+            cached: "INSERT INTO event(time, type, job, model, data) VALUES (?, ?, ?, ?, ?)",
             arguments: [now.milliseconds, type.rawValue, job, model?.text, data.serializedString()])
         events.append(
             Event(seq: db.lastInsertedRowID, time: now, type: type, job: job, model: model, data: data))

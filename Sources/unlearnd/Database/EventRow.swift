@@ -11,7 +11,7 @@ enum EventRow {
         _ range: Range<Int64>, _ filter: EventFilter, limit: Int, _ db: Database
     ) throws -> (events: [Event], next: Int64) {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM event WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
+            db, cached: "SELECT * FROM event WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
             arguments: [range.lowerBound, range.upperBound, limit])
         let events = try rows.map(event).filter(filter.accepts)
         return (
@@ -21,8 +21,8 @@ enum EventRow {
 
     /// The number of the next event, and of the oldest one that is kept.
     static func bounds(_ db: Database) throws -> (oldest: Int64, next: Int64) {
-        let last = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'event'") ?? 0
-        let oldest = try Int64.fetchOne(db, sql: "SELECT min(seq) FROM event") ?? last + 1
+        let last = try Int64.fetchOne(db, cached: "SELECT seq FROM sqlite_sequence WHERE name = 'event'") ?? 0
+        let oldest = try Int64.fetchOne(db, cached: "SELECT min(seq) FROM event") ?? last + 1
         return (oldest, last + 1)
     }
 

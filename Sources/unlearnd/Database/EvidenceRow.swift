@@ -8,10 +8,10 @@ import Protocol
 package enum EvidenceRow {
     /// Puts pieces in the place of whatever the job had.
     static func replace(_ pieces: [EvidencePiece], of job: JobID, in change: Change) throws {
-        try change.db.execute(sql: "DELETE FROM evidence WHERE job = ?", arguments: [job])
+        try change.db.execute(cached: "DELETE FROM evidence WHERE job = ?", arguments: [job])
         for piece in pieces {
             try change.db.execute(
-                sql: "INSERT INTO evidence(job, name, data, texts) VALUES (?, ?, ?, ?)",
+                cached: "INSERT INTO evidence(job, name, data, texts) VALUES (?, ?, ?, ?)",
                 arguments: [
                     job, piece.name.rawValue, piece.data.serializedString(), piece.texts?.serializedString(),
                 ])
@@ -22,7 +22,7 @@ package enum EvidenceRow {
     static func list(of job: JobID, _ db: Database) throws -> [StoredEvidence] {
         try Row.fetchAll(
             db,
-            sql: """
+            cached: """
                 SELECT name, length(CAST(data AS BLOB)) AS bytes, coalesce(length(CAST(texts AS BLOB)), 0) AS text_bytes, purged
                 FROM evidence WHERE job = ? ORDER BY name
                 """, arguments: [job]
@@ -33,7 +33,7 @@ package enum EvidenceRow {
     static func find(_ name: EvidenceName, of job: JobID, _ db: Database) throws -> StoredEvidence? {
         try Row.fetchOne(
             db,
-            sql: """
+            cached: """
                 SELECT name, length(CAST(data AS BLOB)) AS bytes, coalesce(length(CAST(texts AS BLOB)), 0) AS text_bytes, purged,
                   data, texts FROM evidence WHERE job = ? AND name = ?
                 """, arguments: [job, name.rawValue]
@@ -53,7 +53,7 @@ package enum EvidenceRow {
     package static func purgeTexts(of dataset: Digest, in change: Change) throws -> [JobID] {
         let jobs = try JobID.fetchAll(
             change.db,
-            sql: """
+            cached: """
                 SELECT DISTINCT e.job FROM evidence e JOIN job j ON j.id = e.job WHERE e.texts IS NOT NULL AND (? IN (
                   json_extract(j.spec, '$.forget'), json_extract(j.spec, '$.retain'), json_extract(j.spec, '$.holdout'))
                   OR ? IN (SELECT json_extract(value, '$.dataset') FROM json_each(j.spec, '$.utility')))
@@ -61,7 +61,7 @@ package enum EvidenceRow {
                 """, arguments: [dataset.hex, dataset.hex])
         for job in jobs {
             try change.db.execute(
-                sql: "UPDATE evidence SET texts = NULL, purged = ? WHERE job = ? AND texts IS NOT NULL",
+                cached: "UPDATE evidence SET texts = NULL, purged = ? WHERE job = ? AND texts IS NOT NULL",
                 arguments: [change.now.milliseconds, job])
         }
         return jobs

@@ -10,7 +10,7 @@ enum HoldRow {
         -> [VersionNumber: VersionHold]
     {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM hold WHERE model = ? AND (until IS NULL OR until > ?)",
+            db, cached: "SELECT * FROM hold WHERE model = ? AND (until IS NULL OR until > ?)",
             arguments: [model.text, now.milliseconds])
         return try rows.reduce(into: [:]) { holds, row in
             guard let number = row.version("n") else { throw UnreadableColumn(table: "hold", column: "n") }
@@ -23,7 +23,7 @@ enum HoldRow {
     /// The tags of a model's versions, in order.
     static func tags(of model: ModelName, _ db: Database) throws -> [VersionNumber: [String]] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT n, name FROM tag WHERE model = ? ORDER BY name", arguments: [model.text])
+            db, cached: "SELECT n, name FROM tag WHERE model = ? ORDER BY name", arguments: [model.text])
         return try rows.reduce(into: [:]) { tags, row in
             guard let number = row.version("n") else { throw UnreadableColumn(table: "tag", column: "n") }
             tags[number, default: []].append(row["name"])
@@ -34,7 +34,8 @@ enum HoldRow {
     static func kept(at now: Timestamp, _ db: Database) throws -> Set<VersionReference> {
         let rows = try Row.fetchAll(
             db,
-            sql: "SELECT model, n FROM hold WHERE until IS NULL OR until > ? UNION SELECT model, n FROM tag",
+            cached:
+                "SELECT model, n FROM hold WHERE until IS NULL OR until > ? UNION SELECT model, n FROM tag",
             arguments: [now.milliseconds])
         return Set(
             try rows.map {

@@ -81,7 +81,8 @@ package struct JobRow: Sendable {
 
     /// The job with that number.
     static func find(_ id: JobID, _ db: Database) throws -> JobRow? {
-        try Row.fetchOne(db, sql: "SELECT \(columns) FROM job WHERE id = ?", arguments: [id]).map(JobRow.init)
+        try Row.fetchOne(db, cached: "SELECT \(columns) FROM job WHERE id = ?", arguments: [id]).map(
+            JobRow.init)
     }
 
     /// The job with that number.
@@ -93,10 +94,39 @@ package struct JobRow: Sendable {
         return row
     }
 
+    /// The jobs that unlearned a forget set and made versions of a model.
+    static func unlearning(of model: ModelName, _ db: Database) throws -> [JobID: Job] {
+        let kinds = JobKind.allCases.filter(\.unlearns).map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT \(columns) FROM job WHERE id IN (SELECT job FROM version WHERE model = ?)
+                  AND kind IN (\(kinds)) AND json_extract(spec, '$.forget') IS NOT NULL
+                """, arguments: [model.text])
+        var jobs: [JobID: Job] = [:]
+        while let row = try rows.next() {
+            let job = try JobRow(row).job
+            jobs[job.id] = job
+        }
+        return jobs
+    }
+
+    /// The jobs that made versions.
+    static func makers(_ db: Database) throws -> [JobID: Job] {
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT \(columns) FROM job WHERE id IN (SELECT job FROM version)")
+        var jobs: [JobID: Job] = [:]
+        while let row = try rows.next() {
+            let job = try JobRow(row).job
+            jobs[job.id] = job
+        }
+        return jobs
+    }
+
     /// The job that a user's key stands for.
     static func find(key: String, submitter: Int, _ db: Database) throws -> JobRow? {
         try Row.fetchOne(
-            db, sql: "SELECT \(columns) FROM job WHERE submitter = ? AND idempotency_key = ?",
+            db, cached: "SELECT \(columns) FROM job WHERE submitter = ? AND idempotency_key = ?",
             arguments: [submitter, key]
         ).map(JobRow.init)
     }
@@ -104,16 +134,18 @@ package struct JobRow: Sendable {
     /// The jobs in any of these states, oldest first.
     static func all(in states: [JobState], _ db: Database) throws -> [JobRow] {
         let names = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-        return try Row.fetchAll(db, sql: "SELECT \(columns) FROM job WHERE state IN (\(names)) ORDER BY id")
-            .map(
-                JobRow.init)
+        return try Row.fetchAll(
+            db, cached: "SELECT \(columns) FROM job WHERE state IN (\(names)) ORDER BY id"
+        )
+        .map(
+            JobRow.init)
     }
 
     /// The waiting jobs whose files lie open in the daemon.
     static func withFiles(_ db: Database) throws -> [JobRow] {
         try Row.fetchAll(
             db,
-            sql: """
+            cached: """
                 SELECT \(columns) FROM job INDEXED BY job_files WHERE state IN ('held', 'blocked', 'queued')
                   AND json_extract(spec, '$.parameters.transfer') IS NOT NULL ORDER BY id
                 """
@@ -149,7 +181,7 @@ package struct JobRow: Sendable {
         let rows = try states.flatMap { state in
             try Row.fetchAll(
                 db,
-                sql:
+                cached:
                     "SELECT \(columns) FROM job WHERE \(state)\(conditions.joined(separator: " AND ")) ORDER BY id DESC LIMIT ?",
                 arguments: arguments)
         }
@@ -163,7 +195,7 @@ package struct JobRow: Sendable {
         warnings: [String], keyHash: String?, in change: Change
     ) throws -> JobID {
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO job(kind, model, spec, state, reason, interactive, writes, priority, run_at, created, memory,
                   warnings, submitter, idempotency_key, idempotency_hash, disk, job_group, deadline, retries_left,
                   remote)
@@ -180,7 +212,7 @@ package struct JobRow: Sendable {
         let id = JobID(change.db.lastInsertedRowID)
         for dependency in spec.after ?? [] {
             try change.db.execute(
-                sql: "INSERT INTO job_dep(job, on_job, condition) VALUES (?, ?, ?)",
+                cached: "INSERT INTO job_dep(job, on_job, condition) VALUES (?, ?, ?)",
                 arguments: [id, dependency.job, dependency.condition.rawValue])
         }
         try change.record(
@@ -204,12 +236,12 @@ package struct JobRow: Sendable {
         guard
             let before = try Row.fetchOne(
                 change.db,
-                sql:
+                cached:
                     "SELECT state, model, checkpoint FROM job WHERE id = ? AND state IN (\(from)) AND (? IS NULL OR epoch = ?)",
                 arguments: [id, epoch, epoch])
         else { return false }
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET state = ?, reason = ?,
                   owner = CASE WHEN ? THEN coalesce(?, owner) ELSE NULL END,
                   finished = CASE WHEN ? THEN ? ELSE NULL END
@@ -224,11 +256,11 @@ package struct JobRow: Sendable {
         // A job that will go on from a training checkpoint goes on with the versions that it began with.
         let goesOn = !target.isTerminal && (before["checkpoint"] as String?) != nil
         if !target.isActive, !goesOn {
-            try change.db.execute(sql: "DELETE FROM pin WHERE job = ?", arguments: [id])
+            try change.db.execute(cached: "DELETE FROM pin WHERE job = ?", arguments: [id])
         }
         if target.isTerminal {
             try change.db.execute(
-                sql: "UPDATE job SET checkpoint = NULL, pause_requested = 0 WHERE id = ?", arguments: [id])
+                cached: "UPDATE job SET checkpoint = NULL, pause_requested = 0 WHERE id = ?", arguments: [id])
         }
         try change.record(
             .state, job: id, model: (before["model"] as String?).flatMap { ModelName($0) },
@@ -243,7 +275,7 @@ package struct JobRow: Sendable {
     /// Notes what the job would go on from. What has come this far was not in vain: deaths are counted anew.
     static func keep(_ checkpoint: TrainingCheckpoint, of id: JobID, epoch: Int, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET checkpoint = ?, interruptions = 0 WHERE id = ? AND epoch = ?",
+            cached: "UPDATE job SET checkpoint = ?, interruptions = 0 WHERE id = ? AND epoch = ?",
             arguments: [try JSONColumn.text(checkpoint), id, epoch])
     }
 
@@ -251,7 +283,7 @@ package struct JobRow: Sendable {
     /// job's own.
     static func place(_ placement: JobPlacement, of id: JobID, epoch: Int, in change: Change) throws -> Bool {
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET placement = ?, reason = CASE WHEN state = 'running' AND pause_requested = 0 THEN ? ELSE reason END
                 WHERE id = ? AND epoch = ? AND state IN ('running', 'cancelling')
                 """,
@@ -268,12 +300,12 @@ package struct JobRow: Sendable {
     static func warn(_ id: JobID, _ warnings: [String], in change: Change) throws {
         guard
             let text = try String.fetchOne(
-                change.db, sql: "SELECT warnings FROM job WHERE id = ?", arguments: [id])
+                change.db, cached: "SELECT warnings FROM job WHERE id = ?", arguments: [id])
         else { return }
         var all: [String] = try JSONColumn.decode(text)
         // A worker that warns without end must not fill the row.
         for warning in warnings where !all.contains(warning) && all.count < 1000 { all.append(warning) }
         try change.db.execute(
-            sql: "UPDATE job SET warnings = ? WHERE id = ?", arguments: [try JSONColumn.text(all), id])
+            cached: "UPDATE job SET warnings = ? WHERE id = ?", arguments: [try JSONColumn.text(all), id])
     }
 }

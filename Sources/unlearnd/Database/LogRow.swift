@@ -10,13 +10,13 @@ enum LogRow {
 
     /// The number of the last line; 0 before the first.
     static func last(_ job: JobID, _ db: Database) throws -> Int64 {
-        try Int64.fetchOne(db, sql: "SELECT max(line) FROM job_log WHERE job = ?", arguments: [job]) ?? 0
+        try Int64.fetchOne(db, cached: "SELECT max(line) FROM job_log WHERE job = ?", arguments: [job]) ?? 0
     }
 
     static func append(_ lines: [LogLine], to job: JobID, in change: Change) throws {
         for line in lines where line.line <= most {
             try change.db.execute(
-                sql: "INSERT INTO job_log(job, line, time, level, message) VALUES (?, ?, ?, ?, ?)",
+                cached: "INSERT INTO job_log(job, line, time, level, message) VALUES (?, ?, ?, ?, ?)",
                 arguments: [job, line.line, line.time.milliseconds, line.level, line.message])
         }
     }
@@ -24,7 +24,7 @@ enum LogRow {
     static func page(_ query: JobLogParams, _ db: Database) throws -> JobLogResult {
         let limit = max(1, min(query.limit ?? 1000, 5000))
         let lines = try Row.fetchAll(
-            db, sql: "SELECT * FROM job_log WHERE job = ? AND line > ? ORDER BY line LIMIT ?",
+            db, cached: "SELECT * FROM job_log WHERE job = ? AND line > ? ORDER BY line LIMIT ?",
             arguments: [query.job, query.after ?? 0, limit + 1]
         ).map {
             LogLine(

@@ -52,7 +52,7 @@ struct PublicationCopyRow: Hashable, Sendable {
     var reference: VersionReference { VersionReference(model: model, version: version) }
 
     static func all(_ db: Database) throws -> [PublicationCopyRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM publication_copy ORDER BY target, n, name").map(
+        try Row.fetchAll(db, cached: "SELECT * FROM publication_copy ORDER BY target, n, name").map(
             PublicationCopyRow.init)
     }
 
@@ -63,7 +63,7 @@ struct PublicationCopyRow: Hashable, Sendable {
     /// Writes it down, or that it is what it is now.
     func save(in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO publication_copy(target, name, model, n, digest, files, state) VALUES (?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT(target, name) DO UPDATE SET state = excluded.state, files = excluded.files
                 """,
@@ -75,6 +75,6 @@ struct PublicationCopyRow: Hashable, Sendable {
 
     func delete(in change: Change) throws {
         try change.db.execute(
-            sql: "DELETE FROM publication_copy WHERE target = ? AND name = ?", arguments: [target, name])
+            cached: "DELETE FROM publication_copy WHERE target = ? AND name = ?", arguments: [target, name])
     }
 }

@@ -30,12 +30,12 @@ struct PublicationRow: Hashable, Sendable {
     }
 
     static func find(_ target: String, _ db: Database) throws -> PublicationRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM publication WHERE target = ?", arguments: [target]).map(
+        try Row.fetchOne(db, cached: "SELECT * FROM publication WHERE target = ?", arguments: [target]).map(
             PublicationRow.init)
     }
 
     static func all(_ db: Database) throws -> [PublicationRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM publication ORDER BY target").map(PublicationRow.init)
+        try Row.fetchAll(db, cached: "SELECT * FROM publication ORDER BY target").map(PublicationRow.init)
     }
 
     static func all(of model: ModelName, _ db: Database) throws -> [PublicationRow] {
@@ -44,25 +44,25 @@ struct PublicationRow: Hashable, Sendable {
 
     static func insert(_ target: String, _ model: ModelName, who: Int, in change: Change) throws {
         try change.db.execute(
-            sql: "INSERT INTO publication(target, model, who, created) VALUES (?, ?, ?, ?)",
+            cached: "INSERT INTO publication(target, model, who, created) VALUES (?, ?, ?, ?)",
             arguments: [target, model.text, who, change.now.milliseconds])
     }
 
     static func delete(_ target: String, in change: Change) throws {
-        try change.db.execute(sql: "DELETE FROM publication_copy WHERE target = ?", arguments: [target])
-        try change.db.execute(sql: "DELETE FROM publication WHERE target = ?", arguments: [target])
+        try change.db.execute(cached: "DELETE FROM publication_copy WHERE target = ?", arguments: [target])
+        try change.db.execute(cached: "DELETE FROM publication WHERE target = ?", arguments: [target])
     }
 
     /// From now on it is being given up.
     static func end(_ target: String, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE publication SET ending = 1 WHERE target = ?", arguments: [target])
+            cached: "UPDATE publication SET ending = 1 WHERE target = ?", arguments: [target])
     }
 
     /// Writes down what the target shows.
     static func show(_ copy: PublicationCopyRow?, at target: String, in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE publication SET version = ?, digest = ?, switched = ?, hook_fault = NULL WHERE target = ?
                 """,
             arguments: [copy?.version.number, copy?.digest.hex, change.now.milliseconds, target])
@@ -70,7 +70,7 @@ struct PublicationRow: Hashable, Sendable {
 
     static func set(hookFault: String?, at target: String, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE publication SET hook_fault = ? WHERE target = ?", arguments: [hookFault, target])
+            cached: "UPDATE publication SET hook_fault = ? WHERE target = ?", arguments: [hookFault, target])
     }
 
     /// Queues a job that brings the target up to the head, unless one waits already.
@@ -91,7 +91,7 @@ struct PublicationRow: Hashable, Sendable {
             spec, state: .queued, reason: nil, submitter: who,
             memory: JobEstimator.worker + JobEstimator.chunks, warnings: [], keyHash: nil, in: change)
         try change.db.execute(
-            sql: "UPDATE publication SET job = ? WHERE target = ?", arguments: [id, target])
+            cached: "UPDATE publication SET job = ? WHERE target = ?", arguments: [id, target])
         try change.audit(
             "job.submit", actor: who,
             [

@@ -7,7 +7,7 @@ enum Schema {
     /// Marks the file as ours (SQLite's `application_id`): "unld".
     static let applicationID = 0x756E_6C64
     /// The newest schema that this software knows (SQLite's `user_version`).
-    static let version = 8
+    static let version = 9
 
     /// The steps from an empty file to the newest schema.
     static var migrator: DatabaseMigrator {
@@ -45,8 +45,20 @@ enum Schema {
             for statement in clusters { try db.execute(sql: statement) }
             try db.execute(sql: "PRAGMA user_version = 8")
         }
+        migrator.registerMigration("9") { db in
+            for statement in growth { try db.execute(sql: statement) }
+            try db.execute(sql: "PRAGMA user_version = 9")
+        }
         return migrator
     }
+
+    /// That moves and candidates are found without looking at all of them.
+    private static let growth = [
+        "CREATE INDEX head_move_model ON head_move(model)",
+        "CREATE INDEX head_move_origin ON head_move(model, origin)",
+        "CREATE INDEX head_move_target ON head_move(model, target)",
+        "CREATE INDEX version_candidate ON version(model, n) WHERE candidate = 1 AND state = 'live'",
+    ]
 
     /// Jobs that a cluster runs.
     private static let clusters = [

@@ -8,7 +8,8 @@ enum Setting: String {
 
     /// Whether the switch is on; off when nobody touched it.
     func isOn(_ db: Database) throws -> Bool {
-        try String.fetchOne(db, sql: "SELECT value FROM setting WHERE key = ?", arguments: [rawValue]) == "on"
+        try String.fetchOne(db, cached: "SELECT value FROM setting WHERE key = ?", arguments: [rawValue])
+            == "on"
     }
 
     func set(_ on: Bool, in change: Change) throws { try Self.put(rawValue, on ? "on" : "off", in: change) }
@@ -16,7 +17,7 @@ enum Setting: String {
     /// Writes the value of a key.
     static func put(_ key: String, _ value: String, in change: Change) throws {
         try change.db.execute(
-            sql:
+            cached:
                 "INSERT INTO setting(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
             arguments: [key, value])
     }

@@ -110,6 +110,11 @@ package final class StateDatabase: Sendable {
         return try await pool.read(body)
     }
 
+    /// Returns once the file has answered a question; not a use that keeps memory.
+    package func answer() async throws {
+        _ = try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM setting") }
+    }
+
     /// Changes the state, all or nothing, and then publishes its events. Changes that come while another is being
     /// committed share the next transaction; each fails alone.
     ///

@@ -50,19 +50,19 @@ struct StoredDataset: Hashable, Sendable {
     var summary: DatasetSummary { DatasetSummary(dataset: id, bytes: bytes, rows: rows, created: created) }
 
     static func find(_ id: Digest, _ db: Database) throws -> StoredDataset? {
-        try Row.fetchOne(db, sql: "SELECT * FROM dataset WHERE id = ?", arguments: [id.hex]).map(
+        try Row.fetchOne(db, cached: "SELECT * FROM dataset WHERE id = ?", arguments: [id.hex]).map(
             StoredDataset.init)
     }
 
     /// All datasets, oldest first.
     static func all(_ db: Database) throws -> [StoredDataset] {
-        try Row.fetchAll(db, sql: "SELECT * FROM dataset ORDER BY created, id").map(StoredDataset.init)
+        try Row.fetchAll(db, cached: "SELECT * FROM dataset ORDER BY created, id").map(StoredDataset.init)
     }
 
     /// The datasets whose ids begin with `prefix`, at most two.
     static func find(prefix: String, _ db: Database) throws -> [StoredDataset] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM dataset WHERE substr(id, 1, ?) = ? LIMIT 2",
+            db, cached: "SELECT * FROM dataset WHERE substr(id, 1, ?) = ? LIMIT 2",
             arguments: [prefix.utf8.count, prefix]
         ).map(StoredDataset.init)
     }
@@ -70,7 +70,7 @@ struct StoredDataset: Hashable, Sendable {
     /// Adds the row unless it is there.
     func insert(in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO dataset(id, bytes, rows, text_rows, longest, created) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO NOTHING
                 """,

@@ -19,7 +19,7 @@ struct VerificationRecord: Codable, Hashable, Sendable {
     static func read(_ db: Database) throws -> VerificationRecord {
         guard
             let text = try String.fetchOne(
-                db, sql: "SELECT value FROM setting WHERE key = ?", arguments: [key])
+                db, cached: "SELECT value FROM setting WHERE key = ?", arguments: [key])
         else { return VerificationRecord() }
         return try JSONColumn.decode(text)
     }

@@ -45,22 +45,36 @@ struct VersionRow: Hashable, Sendable {
         self.note = note
     }
 
+    /// What ``init(_:)`` reads, in its order: by position, because a name is searched for in every row anew.
+    private static let columns = """
+        model, n, parent, manifest, digest, bytes, stored_bytes, architecture, job, candidate, state, purged, created,
+        note
+        """
+
     private init(_ row: Row) throws {
-        model = try row.named("version", "model", ModelName.init(_:))
-        guard let number = row.version("n") else { throw UnreadableColumn(table: "version", column: "n") }
+        func named<T>(_ index: Int, _ column: String, _ make: (String) -> T?) throws -> T {
+            guard let value = (row[index] as String?).flatMap(make) else {
+                throw UnreadableColumn(table: "version", column: column)
+            }
+            return value
+        }
+        model = try named(0, "model", ModelName.init(_:))
+        guard let number = (row[1] as Int?).flatMap({ VersionNumber($0) }) else {
+            throw UnreadableColumn(table: "version", column: "n")
+        }
         self.number = number
-        parent = row.version("parent")
-        manifest = try row.named("version", "manifest", Digest.init(hex:))
-        digest = try row.named("version", "digest", Digest.init(hex:))
-        bytes = row["bytes"]
-        storedBytes = row["stored_bytes"]
-        architecture = row["architecture"]
-        job = row["job"]
-        candidate = row["candidate"]
-        isGone = row["state"] == "gone"
-        purged = row.time("purged")
-        created = Timestamp(milliseconds: row["created"])
-        note = row["note"]
+        parent = (row[2] as Int?).flatMap { VersionNumber($0) }
+        manifest = try named(3, "manifest", Digest.init(hex:))
+        digest = try named(4, "digest", Digest.init(hex:))
+        bytes = row[5]
+        storedBytes = row[6]
+        architecture = row[7]
+        job = row[8]
+        candidate = row[9]
+        isGone = row[10] == "gone"
+        purged = (row[11] as Int64?).map { Timestamp(milliseconds: $0) }
+        created = Timestamp(milliseconds: row[12])
+        note = row[13]
     }
 
     /// Its name.
@@ -73,26 +87,57 @@ struct VersionRow: Hashable, Sendable {
 
     static func find(_ model: ModelName, _ number: VersionNumber, _ db: Database) throws -> VersionRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM version WHERE model = ? AND n = ?",
+            db, cached: "SELECT \(columns) FROM version WHERE model = ? AND n = ?",
             arguments: [model.text, number.number]
         ).map(VersionRow.init)
     }
 
     /// A model's versions, oldest first.
     static func all(of model: ModelName, _ db: Database) throws -> [VersionRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM version WHERE model = ? ORDER BY n", arguments: [model.text])
-            .map(VersionRow.init)
+        try Row.fetchAll(
+            db, cached: "SELECT \(columns) FROM version WHERE model = ? ORDER BY n", arguments: [model.text]
+        )
+        .map(VersionRow.init)
+    }
+
+    /// The newest versions of a model, newest first.
+    /// - Parameter before: Only such with smaller numbers.
+    static func page(
+        of model: ModelName, before: VersionNumber?, limit: Int, _ db: Database
+    ) throws -> [VersionRow] {
+        try Row.fetchAll(
+            db, cached: "SELECT \(columns) FROM version WHERE model = ? AND n < ? ORDER BY n DESC LIMIT ?",
+            arguments: [model.text, before?.number ?? .max, limit]
+        ).map(VersionRow.init)
+    }
+
+    /// What kinds of jobs made the versions of a model with these numbers.
+    static func kinds(
+        of model: ModelName, _ numbers: ClosedRange<VersionNumber>, _ db: Database
+    ) throws -> [VersionNumber: JobKind] {
+        try Row.fetchAll(
+            db,
+            cached: """
+                SELECT v.n, j.kind FROM version v JOIN job j ON j.id = v.job WHERE v.model = ? AND v.n BETWEEN ? AND ?
+                """, arguments: [model.text, numbers.lowerBound.number, numbers.upperBound.number]
+        ).reduce(into: [:]) { kinds, row in
+            if let number = row.version("n") { kinds[number] = JobKind(rawValue: row["kind"]) }
+        }
     }
 
     /// The versions of all models.
     static func everything(_ db: Database) throws -> [VersionRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM version ORDER BY model, n").map(VersionRow.init)
+        try Row.fetchAll(db, cached: "SELECT \(columns) FROM version ORDER BY model, n").map(VersionRow.init)
     }
 
     /// The manifests of every version whose bytes are there.
     /// - Parameter leaving: Versions that are left out.
     static func liveManifests(_ db: Database, leaving: [VersionRow] = []) throws -> [Digest] {
-        let rows = try Row.fetchAll(db, sql: "SELECT model, n, manifest FROM version WHERE state = 'live'")
+        guard !leaving.isEmpty else {
+            return try Row.fetchAll(db, cached: "SELECT DISTINCT manifest FROM version WHERE state = 'live'")
+                .map { try $0.named("version", "manifest", Digest.init(hex:)) }.sorted()
+        }
+        let rows = try Row.fetchAll(db, cached: "SELECT model, n, manifest FROM version WHERE state = 'live'")
         let out = Set(leaving.map { VersionReference(model: $0.model, version: $0.number) })
         let manifests = try rows.compactMap { row -> Digest? in
             let model = try row.named("version", "model", ModelName.init(_:))
@@ -136,7 +181,7 @@ struct VersionRow: Hashable, Sendable {
 
     func insert(in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 INSERT INTO version(model, n, parent, manifest, digest, bytes, stored_bytes, architecture, job, candidate,
                   state, created, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'live', ?, ?)
                 """,

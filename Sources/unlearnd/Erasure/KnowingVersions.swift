@@ -24,12 +24,10 @@ struct KnowingVersions {
 
     /// Reads what is recorded of all versions.
     init(_ db: Database) throws {
-        var rows: [VersionReference: VersionRow] = [:]
-        var jobs: [JobID: Job] = [:]
-        for row in try VersionRow.everything(db) {
-            rows[row.reference] = row
-            if let id = row.job, jobs[id] == nil { jobs[id] = try JobRow.find(id, db)?.job }
+        let rows = try VersionRow.everything(db).reduce(into: [VersionReference: VersionRow]()) {
+            $0[$1.reference] = $1
         }
+        let jobs = try JobRow.makers(db)
         self.rows = rows
         self.jobs = jobs
         var origins: [VersionReference: [VersionReference]] = [:]

@@ -5,12 +5,14 @@ import Protocol
 extension Router {
     /// `model.*`.
     mutating func addModelHandlers(_ control: ControlPlane) {
-        on(.modelList) { (_: NoParams, _) async throws(RPCError) in try await control.models() }
-        on(.modelShow) { (params: ModelParams, _) async throws(RPCError) in
-            try await control.model(params.model)
+        on(.modelList) { (params: ModelListParams, _) async throws(RPCError) in
+            try await control.models(params)
         }
-        on(.modelHistory) { (params: ModelParams, _) async throws(RPCError) in
-            try await control.history(params.model)
+        on(.modelShow) { (params: ModelShowParams, _) async throws(RPCError) in
+            try await control.model(params)
+        }
+        on(.modelHistory) { (params: ModelHistoryParams, _) async throws(RPCError) in
+            try await control.history(params)
         }
         on(.modelFiles) { (params: VersionParams, _) async throws(RPCError) in
             try await control.files(params.version)

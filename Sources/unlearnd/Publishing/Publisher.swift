@@ -160,11 +160,14 @@ struct Publisher: Sendable {
                 let model = try ModelRow.find(copy.model, db)
             else { return true }
             if model.head == copy.version { return false }
-            let last = try ModelRow.moves(of: copy.model, db).last { $0.from == copy.version }
-            if let last, !last.undone.isEmpty { return true }
-            return try ControlPlane.requests(of: model, shares, db).contains {
-                $0.knownBy.contains(copy.version)
-            }
+            if try ModelRow.wasUndone(copy.version, of: copy.model, db) { return true }
+            var before: VersionNumber?
+            repeat {
+                let page = try ControlPlane.requests(of: model, before: before, shares, db)
+                if page.requests.contains(where: { $0.knownBy.contains(copy.version) }) { return true }
+                before = page.next
+            } while before != nil
+            return false
         }
     }
 

@@ -30,7 +30,7 @@ enum CandidateExpiry {
         guard try !JobRow.isStoreCopied(db) else { return [] }
         var needed: Set<VersionReference>?
         var due: [VersionRow] = []
-        for model in try ModelRow.all(db) {
+        for model in try ModelRow.all(withCandidatesOver: rules.depth, db) {
             let live = try VersionRow.all(of: model.name, db).filter { !$0.isGone }
             // How many versions that stay were made from each.
             var children: [VersionNumber: Int] = [:]

@@ -112,7 +112,7 @@ struct ClaimPlanner: Sendable {
         var claims = try claim(.interactive, &load, in: change)
         if try Setting.queuePaused.isOn(change.db) {
             try change.db.execute(
-                sql:
+                cached:
                     "UPDATE job SET reason = ? WHERE state = 'queued' AND interactive = 0 AND reason IS NOT ?",
                 arguments: [Reason.queuePaused.rawValue, Reason.queuePaused.rawValue])
         } else {
@@ -120,7 +120,7 @@ struct ClaimPlanner: Sendable {
         }
         var next = try Int64.fetchOne(
             change.db,
-            sql:
+            cached:
                 "SELECT min(run_at) FROM job INDEXED BY job_delayed WHERE state = 'queued' AND run_at > 0 AND run_at > ?",
             arguments: [change.now.milliseconds])
         if load.someoneWaitsForDisk { next = min(next ?? .max, change.now.milliseconds + Self.diskPause) }
@@ -168,7 +168,8 @@ struct ClaimPlanner: Sendable {
                     || reason == .delayed && job.reason == JobFailure.Kind.unreachable.rawValue
                 if !isSaid {
                     try change.db.execute(
-                        sql: "UPDATE job SET reason = ? WHERE id = ?", arguments: [reason.rawValue, job.id])
+                        cached: "UPDATE job SET reason = ? WHERE id = ?",
+                        arguments: [reason.rawValue, job.id])
                 }
                 continue
             }
@@ -197,7 +198,7 @@ struct ClaimPlanner: Sendable {
     /// Of jobs that a pass did not look at: without a free slot there is one reason for all that have none yet.
     private func explain(_ lane: Lane, in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET reason = CASE WHEN run_at > ? THEN 'delayed' ELSE 'parallel' END
                 WHERE state = 'queued' AND \(lane.condition) AND reason IS NULL
                 """, arguments: [change.now.milliseconds])
@@ -213,7 +214,7 @@ struct ClaimPlanner: Sendable {
     ) throws -> [Candidate] {
         let users = try Int.fetchAll(
             db,
-            sql: "SELECT submitter FROM job_count WHERE interactive = ? AND state = 'queued' AND jobs > 0",
+            cached: "SELECT submitter FROM job_count WHERE interactive = ? AND state = 'queued' AND jobs > 0",
             arguments: [lane == .interactive])
         var all: [Candidate] = []
         for user in users {
@@ -228,7 +229,7 @@ struct ClaimPlanner: Sendable {
                 ? nil
                 : try Int64.fetchOne(
                     db,
-                    sql: """
+                    cached: """
                         SELECT max(started) FROM job INDEXED BY job_started
                         WHERE submitter = ? AND interactive = ? AND started IS NOT NULL
                         """, arguments: [user, lane == .interactive])
@@ -253,7 +254,7 @@ struct ClaimPlanner: Sendable {
         let (id, memory, isRemote) = (job.id, job.memory, job.lane == .remote)
         guard try JobRow.apply(.claim, to: id, owner: owner, in: change) else { return nil }
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET epoch = epoch + 1, attempt = attempt + 1, started = ?, cancel_requested = NULL, error = NULL
                 WHERE id = ?
                 """, arguments: [change.now.milliseconds, id])
@@ -273,7 +274,7 @@ struct ClaimPlanner: Sendable {
             let bound = try VersionBinder.bind(
                 row.job.spec, job: id, bound: row.job.base, &order, in: change)
             try change.db.execute(
-                sql: "UPDATE job SET base = ? WHERE id = ?", arguments: [bound.base?.number, id])
+                cached: "UPDATE job SET base = ? WHERE id = ?", arguments: [bound.base?.number, id])
             return Claim(
                 id: id, epoch: row.epoch, spec: row.job.spec, submitter: row.job.submitter, base: bound.base,
                 head: bound.head, parent: bound.parent, memory: memory, order: order)

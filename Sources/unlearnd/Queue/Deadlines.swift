@@ -18,7 +18,7 @@ struct Deadlines: Sendable {
         let now = change.now.milliseconds
         let rows = try Row.fetchAll(
             change.db,
-            sql: """
+            cached: """
                 SELECT id, model, state, deadline, deadline_told FROM job
                 WHERE deadline IS NOT NULL AND deadline_told < 2 AND finished IS NULL AND deadline <= ? ORDER BY deadline
                 """, arguments: [now + lead])
@@ -33,7 +33,7 @@ struct Deadlines: Sendable {
                 ? "the deadline \(time) is missed: the job is \(state)"
                 : "the deadline \(time) comes near: the job is \(state)"
             try change.db.execute(
-                sql: "UPDATE job SET deadline_told = ? WHERE id = ?", arguments: [isMissed ? 2 : 1, id])
+                cached: "UPDATE job SET deadline_told = ? WHERE id = ?", arguments: [isMissed ? 2 : 1, id])
             try JobRow.warn(id, [text], in: change)
             try change.record(
                 .deadline, job: id, model: (row["model"] as String?).flatMap { ModelName($0) },
@@ -46,7 +46,7 @@ struct Deadlines: Sendable {
     private func next(_ db: Database) throws -> Int64? {
         try Int64.fetchOne(
             db,
-            sql: """
+            cached: """
                 SELECT min(CASE deadline_told WHEN 0 THEN deadline - ? ELSE deadline END) FROM job
                 WHERE deadline IS NOT NULL AND deadline_told < 2 AND finished IS NULL
                 """, arguments: [lead])

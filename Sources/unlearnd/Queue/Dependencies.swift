@@ -26,7 +26,7 @@ enum Dependencies {
     static func verdict(of job: JobID, _ db: Database) throws -> Verdict {
         let rows = try Row.fetchAll(
             db,
-            sql: """
+            cached: """
                 SELECT d.on_job, d.condition, j.state FROM job_dep d JOIN job j ON j.id = d.on_job WHERE d.job = ?
                 ORDER BY d.on_job
                 """, arguments: [job])
@@ -54,7 +54,7 @@ enum Dependencies {
     private static func settle(_ id: JobID, in change: Change) throws {
         let waiting = try Int.fetchAll(
             change.db,
-            sql:
+            cached:
                 "SELECT d.job FROM job_dep d JOIN job j ON j.id = d.job WHERE d.on_job = ? AND j.state = 'blocked'",
             arguments: [id])
         for job in waiting {

@@ -18,8 +18,9 @@ struct DifferencePlan {
     init(now: Timestamp, _ db: Database) throws {
         let kept = try HoldRow.kept(at: now, db)
         var full: Set<Digest> = []
+        let versionsByModel = Dictionary(grouping: try VersionRow.everything(db), by: \.model)
         for model in try ModelRow.all(db) {
-            let live = try VersionRow.all(of: model.name, db).filter { !$0.isGone }
+            let live = versionsByModel[model.name, default: []].filter { !$0.isGone }
             // Of a version's children that are no candidates, the newest.
             var children: [VersionNumber: VersionRow] = [:]
             for version in live where !version.candidate {

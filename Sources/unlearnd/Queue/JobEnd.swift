@@ -11,7 +11,7 @@ enum JobEnd {
             return false
         }
         try change.db.execute(
-            sql: "UPDATE job SET error = ? WHERE id = ?", arguments: [try JSONColumn.text(failure), id])
+            cached: "UPDATE job SET error = ? WHERE id = ?", arguments: [try JSONColumn.text(failure), id])
         if failure.kind == .gone { try PurgeRow.reopenNewest(in: change) }
         return true
     }
@@ -28,7 +28,7 @@ enum JobEnd {
     /// The start that ends now costs nothing. The base stays bound if there is a training checkpoint to go on from.
     static func giveBackAttempt(_ id: JobID, in change: Change) throws {
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET attempt = max(attempt - 1, 0), started = NULL,
                   base = CASE WHEN checkpoint IS NULL THEN NULL ELSE base END WHERE id = ?
                 """, arguments: [id])
@@ -81,7 +81,7 @@ enum JobEnd {
         else { return nil }
         if !row.pauseRequested { try giveBackAttempt(id, in: change) }
         try change.db.execute(
-            sql: "UPDATE job SET interruptions = interruptions + ?, run_at = max(run_at, ?) WHERE id = ?",
+            cached: "UPDATE job SET interruptions = interruptions + ?, run_at = max(run_at, ?) WHERE id = ?",
             arguments: [
                 recovery.isCounted ? 1 : 0,
                 recovery.delay > 0 ? change.now.milliseconds + recovery.delay : 0, id,
@@ -109,7 +109,7 @@ enum JobEnd {
         let wait = min(delay * Double(1 << min(retried, 20)), longestWait) * .random(in: 0.8...1.2)
         let time = Timestamp(milliseconds: change.now.milliseconds + Int64(wait * 1000))
         try change.db.execute(
-            sql: """
+            cached: """
                 UPDATE job SET retries_left = retries_left - 1, retried = retried + 1, run_at = ?, error = ?,
                   started = NULL, pause_requested = 0,
                   base = CASE WHEN checkpoint IS NULL THEN NULL ELSE base END WHERE id = ?
@@ -123,7 +123,7 @@ enum JobEnd {
     /// Writes down what the worker handed over.
     static func store(_ result: WorkerResult, of id: JobID, in change: Change) throws {
         try change.db.execute(
-            sql: "UPDATE job SET evaluation = ?, training = ?, result = ? WHERE id = ?",
+            cached: "UPDATE job SET evaluation = ?, training = ?, result = ? WHERE id = ?",
             arguments: [
                 try JSONColumn.text(result.evaluation), try JSONColumn.text(result.training),
                 try JSONColumn.text(result.result), id,

@@ -7,7 +7,7 @@ import Protocol
 ///
 /// Training holds four f32 numbers a parameter (weight, gradient and AdamW's two moments) and the activations of
 /// one batch; measuring holds the weights in f32 and the activations of one layer; jobs that only move bytes work
-/// chunk by chunk.
+/// chunk by chunk. Each of several ranks holds all of it but its rows and its slice of the moments.
 struct JobEstimator {
     /// What a worker has before it reads anything, bytes.
     static let worker: Int64 = 128 << 20
@@ -23,7 +23,7 @@ struct JobEstimator {
     var utility: [StoredDataset] = []
     /// Bytes of an import's files.
     var transferred: Int64 = 0
-    /// What the worker's program computed for a training job.
+    /// What the worker's program computed, where it was asked.
     var predicted: MemoryAnswer?
 
     private var parameters: JobParameters { spec.parameters ?? JobParameters() }
@@ -45,19 +45,39 @@ struct JobEstimator {
         spec.kind == .evaluate || spec.kind.unlearns && spec.evaluate != false && !datasets.isEmpty
     }
 
-    /// What decides the memory of a training job, where the model's configuration is known.
+    /// Whether the worker's program knows what such a job takes.
+    static func asks(_ kind: JobKind) -> Bool {
+        kind.trains || [.ablate, .dampen, .attack, .evaluate, .generate, .taskVector, .exact].contains(kind)
+    }
+
+    /// What decides the memory of a job that computes with a model, where its configuration is known.
     func question(threads: Int) -> MemoryQuestion? {
-        guard spec.kind.trains, !spec.editsFacts, let config = shape?.configuration else {
-            return nil
-        }
-        let datasets = datasets
-        let trained = spec.kind.trainsOnForgetSet ? [forget, retain] : [retain ?? forget]
+        guard Self.asks(spec.kind), let config = shape?.configuration else { return nil }
         let cap = length
-        func longest(_ sets: [StoredDataset]) -> Int { Int(min(cap, Int64(sets.map(\.longest).max() ?? 0))) }
-        return MemoryQuestion(
+        func longest(_ sets: [StoredDataset]) -> Int {
+            Int(min(cap, Int64(sets.map(\.longest).max() ?? 0) + layout, Int64(Int32.max)))
+        }
+        let seen = spec.kind.trains && !spec.kind.trainsOnForgetSet ? [retain ?? forget] : [forget, retain]
+        let prompts = parameters.prompts ?? [parameters.prompt ?? ""]
+        var question = MemoryQuestion(
             config: config, kind: spec.kind, parameters: parameters,
-            length: longest(trained.compactMap(\.self)), measured: evaluates ? longest(datasets) : nil,
-            threads: spec.threadsPerRank(of: threads))
+            length: spec.kind == .generate
+                ? (prompts.lazy.map(\.utf8.count).max() ?? 0) + Int(layout) + 1
+                : longest(seen.compactMap(\.self)),
+            measured: evaluates ? longest(datasets) : nil, threads: spec.threadsPerRank(of: threads))
+        // Running text is cut into windows.
+        let windows = datasets.contains { $0.textRows > 0 }
+        question.rows = windows ? nil : datasets.map(\.rows).max()
+        question.facts = spec.editsFacts ? forget?.rows : nil
+        question.metrics = metrics.sorted { $0.rawValue < $1.rawValue }
+        question.isGated = spec.gate != nil
+        question.attacks = spec.attacks
+        return question
+    }
+
+    /// What is looked at beside what each pass gives.
+    private var metrics: Set<EvaluationMetric> {
+        (spec.gate.flatMap { try? Gate.parse($0) }?.metrics ?? []).union(parameters.metrics ?? [])
     }
 
     /// Optimiser steps, where the rows alone decide them.
@@ -134,7 +154,8 @@ struct JobEstimator {
         let longest = prompts.lazy.map(\.utf8.count).max() ?? 0
         let context = shape.map(\.context).flatMap { $0 > 0 ? Double($0) : nil } ?? 1e6
         let tokens = min(
-            context, Double(longest) + Double(layout) + Double(parameters.maxNewTokens ?? 32))
+            context,
+            Double(longest) + Double(layout) + Double(parameters.maxNewTokens ?? MethodDefaults.newTokens))
         return tokens * 64 * Double(shape?.hidden ?? 0)
             + keysAndValues(tokens, texts: Double(prompts.count) * Double(parameters.count ?? 1))
     }
@@ -147,10 +168,10 @@ struct JobEstimator {
 
     /// The same for measuring what the model says, where that is looked at.
     private var continuing: Double {
-        let required = spec.gate.flatMap { try? Gate.parse($0) }?.metrics ?? []
-        guard required.union(parameters.metrics ?? []).contains(where: \.generates) else { return 0 }
+        guard metrics.contains(where: \.generates) else { return 0 }
         let context = shape.map(\.context).flatMap { $0 > 0 ? Double($0) : nil } ?? 1e6
-        let tokens = min(context, Double(length) + Double(parameters.maxNewTokens ?? 200))
+        let tokens = min(
+            context, Double(length) + Double(parameters.maxNewTokens ?? MethodDefaults.measuredNewTokens))
         return keysAndValues(tokens, texts: datasets.reduce(0) { $0 + Double($1.rows) })
     }
 
@@ -168,8 +189,9 @@ struct JobEstimator {
     }
 
     private var memory: Int64 {
+        if let predicted { return predicted.memory }
+        let ranks = Double(parameters.ranks ?? 1)
         let attacked = attackingMemory
-        if let predicted { return max(predicted.memory, attacked) }
         // In floating point: sizes that a client names may be absurd, and must not overflow.
         let weights = 4 * Double(shape?.parameters ?? 0)
         let tokens = Double(batch) * Double(length)
@@ -194,10 +216,8 @@ struct JobEstimator {
         case _ where spec.kind.trains:
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
-            let ranks = Double(parameters.ranks ?? 1)
-            bytes = max(
-                ranks * (worker + 2 * weights + copies(weights)) + 2 * weights + activations, measured,
-                attacking)
+            let shared = 2 * weights + activations
+            bytes = max(worker + 2 * weights + copies(weights) + shared / ranks, measured, attacking)
         case .dampen:
             // Weights, gradient, two importances.
             let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
@@ -214,7 +234,7 @@ struct JobEstimator {
         case .taskVector: bytes = max(worker + chunks, measured, attacking)
         default: bytes = worker + chunks
         }
-        return Int64(min(bytes, 1e18))
+        return Int64(min(ranks * bytes, 1e18))
     }
 
     /// What objectives keep of the base and of the weights, bytes. What the base says is kept as one state for each

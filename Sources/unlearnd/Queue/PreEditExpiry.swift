@@ -12,18 +12,32 @@ enum PreEditExpiry {
     /// The versions of a model that an accepted unlearning job has replaced and that are not head again, with the time
     /// since when they are not.
     ///
-    /// - Parameter versions: All of the model's.
-    static func replaced(_ model: ModelRow, _ versions: [VersionRow], _ db: Database) throws
-        -> [VersionNumber: Timestamp]
-    {
-        let parents = versions.reduce(into: [VersionNumber: VersionNumber]()) { $0[$1.number] = $1.parent }
-        let unlearned = try unlearned(model.name, db)
+    /// - Parameter numbers: Which versions are asked for; `nil`: all.
+    static func replaced(
+        _ model: ModelRow, _ numbers: ClosedRange<VersionNumber>?, _ db: Database
+    ) throws -> [VersionNumber: Timestamp] {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT m.origin, m.target, m.time, j.kind FROM head_move m
+                  LEFT JOIN version v ON v.model = m.model AND v.n = m.target LEFT JOIN job j ON j.id = v.job
+                WHERE m.model = ? AND m.origin BETWEEN ? AND ? ORDER BY m.id
+                """)
+        let moves = try Row.fetchCursor(
+            statement,
+            arguments: [
+                model.name.text, numbers?.lowerBound.number ?? 1, numbers?.upperBound.number ?? .max,
+            ])
+        let parents = Parents(of: model.name)
         var left: [VersionNumber: Timestamp] = [:]
         var accepted: Set<VersionNumber> = []
-        for move in try ModelRow.moves(of: model.name, db) {
-            guard let from = move.from else { continue }
-            left[from] = move.time
-            if unlearned.contains(move.to), comes(move.to, from: from, parents) { accepted.insert(from) }
+        while let move = try moves.next() {
+            guard let from = move.version("origin"), let to = move.version("target") else { continue }
+            left[from] = move.time("time")
+            if !accepted.contains(from), (move["kind"] as String?).flatMap(JobKind.init)?.unlearns == true,
+                try parents.comes(to, from: from, db)
+            {
+                accepted.insert(from)
+            }
         }
         return left.filter { accepted.contains($0.key) && $0.key != model.head }
     }
@@ -36,15 +50,10 @@ enum PreEditExpiry {
         // A backup may be about to read their objects.
         guard try !JobRow.isStoreCopied(db) else { return [] }
         let kept = try VersionKeeping.references(at: now, db)
-        return try ModelRow.all(db).flatMap { model in
-            let versions = try VersionRow.all(of: model.name, db)
-            let replaced = try replaced(model, versions, db)
-            return versions.filter { version in
-                guard !version.isGone, !version.candidate, !kept.contains(version.reference),
-                    let since = replaced[version.number]
-                else { return false }
-                return since.milliseconds <= oldest
-            }
+        return try ModelRow.all(leftBefore: oldest, db).flatMap { model in
+            try replaced(model, nil, db).filter { $0.value.milliseconds <= oldest }.keys.sorted().compactMap {
+                try VersionRow.find(model.name, $0, db)
+            }.filter { !$0.isGone && !$0.candidate && !kept.contains($0.reference) }
         }
     }
 
@@ -55,21 +64,44 @@ enum PreEditExpiry {
         return due
     }
 
-    /// The model's versions that unlearning jobs made.
-    private static func unlearned(_ model: ModelName, _ db: Database) throws -> Set<VersionNumber> {
-        let rows = try Row.fetchAll(
-            db, sql: "SELECT v.n, j.kind FROM version v JOIN job j ON j.id = v.job WHERE v.model = ?",
-            arguments: [model.text])
-        return Set(
-            rows.filter { JobKind(rawValue: $0["kind"])?.unlearns == true }.compactMap { $0.version("n") })
-    }
+    /// What the versions of a model were made of.
+    private final class Parents {
+        private let model: ModelName
+        /// Those looked up so far, or all.
+        private var known: [Int: Int?] = [:]
+        private var isWhole = false
+        /// Steps of one walk after which all are read at once.
+        private static let patience = 64
 
-    /// Whether one version was made from another. Parents have smaller numbers, so that the walk ends early.
-    private static func comes(
-        _ version: VersionNumber, from origin: VersionNumber, _ parents: [VersionNumber: VersionNumber]
-    ) -> Bool {
-        var next = parents[version]
-        while let number = next, number > origin { next = parents[number].flatMap { $0 < number ? $0 : nil } }
-        return next == origin
+        init(of model: ModelName) { self.model = model }
+
+        /// Whether one version was made from another. Parents have smaller numbers, so that the walk ends early.
+        func comes(_ version: VersionNumber, from origin: VersionNumber, _ db: Database) throws -> Bool {
+            var next: Int? = version.number
+            var steps = 0
+            while let number = next, number > origin.number {
+                steps += 1
+                if steps > Self.patience, !isWhole { try readAll(db) }
+                next = try parent(number, db).flatMap { $0 < number ? $0 : nil }
+            }
+            return next == origin.number && version != origin
+        }
+
+        private func parent(_ number: Int, _ db: Database) throws -> Int? {
+            if let parent = known[number] { return parent }
+            guard !isWhole else { return nil }
+            let statement = try db.cachedStatement(
+                sql: "SELECT parent FROM version WHERE model = ? AND n = ?")
+            let parent: Int? = try Row.fetchOne(statement, arguments: [model.text, number])?[0]
+            known[number] = .some(parent)
+            return parent
+        }
+
+        private func readAll(_ db: Database) throws {
+            let rows = try Row.fetchCursor(
+                db, sql: "SELECT n, parent FROM version WHERE model = ?", arguments: [model.text])
+            while let row = try rows.next() { known[row[0]] = .some(row[1]) }
+            isWhole = true
+        }
     }
 }

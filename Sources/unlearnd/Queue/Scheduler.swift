@@ -109,7 +109,6 @@ actor Scheduler {
     }
 
     private func begin(_ claim: Claim) {
-        logger.info("job \(claim.id) (\(claim.spec.kind.rawValue)) starts")
         let runner = JobRunner(
             claim, files: descriptors[claim.id], launcher: launcher, database: database, hub: hub,
             store: store, ring: ring, backups: backups, publisher: publisher, retryDelay: retryDelay,

@@ -5,10 +5,13 @@ import Protocol
 /// The rules of jobs that several processes do together, and of where jobs run.
 extension SpecRules {
     static func checkPlace(_ parameters: JobParameters) throws(RPCError) {
-        if parameters.launcher == .slurm, parameters.transfer != nil {
+        if parameters.startedBy != .local, parameters.transfer != nil {
             throw fault(
-                "parameters.launcher", "files that come by descriptor cannot be passed on to other machines",
-                "use --launcher local, or import what is to be read first")
+                parameters.launcher == nil ? "parameters.ranks" : "parameters.launcher",
+                "files that come by descriptor cannot be passed on to other processes or machines",
+                parameters.ranks ?? 1 > 1
+                    ? "leave --ranks out, or import what is to be read first"
+                    : "use --launcher local, or import what is to be read first")
         }
         guard let partition = parameters.partition else { return }
         guard parameters.launcher == .slurm else {
@@ -23,18 +26,20 @@ extension SpecRules {
         }
     }
 
-    static func checkRanks(
-        _ parameters: JobParameters, _ range: (String, Int?, ClosedRange<Int>) throws(RPCError) -> Void
-    ) throws(RPCError) {
-        try range("ranks", parameters.ranks, 1...4096)
-        guard let ranks = parameters.ranks, ranks > 1 else { return }
+    static func checkRanks(_ spec: JobSpec) throws(RPCError) {
+        let parameters = spec.parameters ?? JobParameters()
+        guard let ranks = parameters.ranks else { return }
+        guard (1...4096).contains(ranks) else {
+            throw fault("parameters.ranks", "ranks is \(ranks); it lies between 1 and 4096")
+        }
+        guard ranks > 1 else { return }
         if parameters.launcher == .local {
             throw fault(
                 "parameters.launcher", "the launcher local starts one process, not \(ranks)",
                 "use --launcher mpi or slurm, or leave --ranks out")
         }
         let rows = parameters.batchSize ?? 4
-        if ranks > rows {
+        if spec.sharesGradients, ranks > rows {
             throw fault(
                 "parameters.ranks", "\(ranks) ranks cannot share batches of \(rows) rows",
                 "raise --batch-size, or use fewer ranks")

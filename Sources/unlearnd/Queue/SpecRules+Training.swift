@@ -53,7 +53,6 @@ extension SpecRules {
         _ check: (String, Double?, String, (Double) -> Bool) throws(RPCError) -> Void
     ) throws(RPCError) {
         try range("accumulate", parameters.accumulate, 1...65_536)
-        try checkRanks(parameters, range)
         try check("warmup_steps", parameters.warmupSteps, "a number of steps, or a share of them below 1") {
             $0 >= 0 && $0 <= 1e9 && ($0 < 1 || $0 == $0.rounded())
         }

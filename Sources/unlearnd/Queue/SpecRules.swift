@@ -27,6 +27,7 @@ enum SpecRules {
         try checkDevice(spec)
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
         try checkPlace(spec.parameters ?? JobParameters())
+        try checkRanks(spec)
         try checkEdits(spec)
         try checkFacts(spec)
         try checkAttacks(spec)

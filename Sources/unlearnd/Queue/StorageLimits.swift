@@ -52,7 +52,7 @@ struct StorageLimits: Hashable, Sendable {
     ) throws {
         guard bytes > 0 else { return }
         func sum(_ sql: String, _ arguments: StatementArguments) throws -> Int64 {
-            try Int64.fetchOne(db, sql: sql, arguments: arguments) ?? 0
+            try Int64.fetchOne(db, cached: sql, arguments: arguments) ?? 0
         }
         if let model, let modelQuota {
             let used = try sum(

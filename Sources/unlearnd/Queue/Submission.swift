@@ -104,20 +104,28 @@ struct Submission: Sendable {
         return estimator
     }
 
-    /// What it takes to do recorded jobs again.
-    private static func estimate(
+    /// What is known of recorded jobs that are done again, one after the other.
+    static func estimators(
         _ plan: ReplayPlan, _ own: JobEstimator, _ db: Database
-    ) throws -> JobEstimate {
-        var estimate = own.estimate
-        var steps: Int? = 0
-        for step in plan.repeated {
+    ) throws -> [JobEstimator] {
+        try plan.repeated.map { step in
             var estimator = own
             estimator.spec = step.spec
             estimator.spec.evaluate = false
             estimator.forget = try step.spec.forget.flatMap { try StoredDataset.find($0, db) }
             estimator.retain = try step.spec.retain.flatMap { try StoredDataset.find($0, db) }
             estimator.holdout = nil
-            let one = estimator.estimate
+            return estimator
+        }
+    }
+
+    /// What it takes to do recorded jobs again.
+    private static func estimate(
+        _ plan: ReplayPlan, _ own: JobEstimator, _ db: Database
+    ) throws -> JobEstimate {
+        var estimate = own.estimate
+        var steps: Int? = 0
+        for one in try estimators(plan, own, db).map(\.estimate) {
             estimate.memory = max(estimate.memory, one.memory)
             estimate.disk += one.disk
             estimate.seconds = estimate.seconds.flatMap { sum in one.seconds.map { sum + $0 } }

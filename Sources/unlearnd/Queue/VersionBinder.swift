@@ -94,7 +94,7 @@ enum VersionBinder {
         }
         for row in pinned {
             try change.db.execute(
-                sql: "INSERT INTO pin(job, model, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                cached: "INSERT INTO pin(job, model, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 arguments: [job, row.model.text, row.number.number])
         }
         return bound

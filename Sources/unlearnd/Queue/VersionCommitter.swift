@@ -71,7 +71,7 @@ enum VersionCommitter {
         let row = try ModelRow.require(model, change.db)
         let last =
             try Int.fetchOne(
-                change.db, sql: "SELECT max(n) FROM version WHERE model = ?", arguments: [model.text]) ?? 0
+                change.db, cached: "SELECT max(n) FROM version WHERE model = ?", arguments: [model.text]) ?? 0
         guard let number = VersionNumber(last + 1) else {
             throw UnreadableColumn(table: "version", column: "n")
         }
@@ -123,7 +123,7 @@ enum VersionCommitter {
             throw DatabaseError(resultCode: .SQLITE_ABORT, message: "the job was ended meanwhile")
         }
         try change.db.execute(
-            sql:
+            cached:
                 "UPDATE job SET version = ?, digest = ?, head_moved = ?, head_reason = ?, gate = ? WHERE id = ?",
             arguments: [
                 number.number, proposal.digest.hex, headReason == nil, headReason,

@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// A Unix socket that listens at a path, which it alone holds.
+/// A Unix socket that listens at a path, which it alone holds, or which systemd holds for it.
 final class ListeningSocket: Sendable {
     /// Why a socket cannot be had.
     struct Fault: Error, CustomStringConvertible {
@@ -13,7 +13,13 @@ final class ListeningSocket: Sendable {
 
     let path: String
     let descriptor: Int32
-    private let lock: Int32
+    /// `nil` for a path that somebody else holds.
+    private let lock: Int32?
+
+    /// A socket that listens already, and whose path stays when the daemon ends.
+    init(inherited descriptor: Int32, path: String) {
+        (self.path, self.descriptor, lock) = (path, descriptor, nil)
+    }
 
     /// Binds and listens.
     ///
@@ -67,8 +73,9 @@ final class ListeningSocket: Sendable {
         self.lock = lock
     }
 
-    /// Removes the path and lets it go. The descriptor belongs to whoever serves it.
+    /// Removes the path and lets it go, unless somebody else holds it. The descriptor belongs to whoever serves it.
     func remove() {
+        guard let lock else { return }
         unlink(path)
         // The lock file stays: who unlinks it may part two daemons that both wait for it.
         close(lock)

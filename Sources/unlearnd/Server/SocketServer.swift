@@ -9,15 +9,16 @@ import ServiceLifecycle
 /// Serves the control socket.
 struct SocketServer: Service {
     var socket: ListeningSocket
+    /// The loops that serve it; they go on when it ends.
+    var loops: any EventLoopGroup
     var rules: LiveRoles
     var environment: ConnectionHandler.Environment
     /// Called once clients are accepted.
     var onReady: @Sendable () -> Void
 
     func run() async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let (environment, rules, limits) = (self.environment, self.rules, self.environment.limits)
-        let server = try await ServerBootstrap(group: group)
+        let server = try await ServerBootstrap(group: loops)
             .serverChannelOption(.backlog, value: 128)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(
@@ -52,6 +53,5 @@ struct SocketServer: Service {
         while environment.registry.count > 0, NIODeadline.now() < end {
             try? await Task.sleep(for: .milliseconds(10))
         }
-        try await group.shutdownGracefully()
     }
 }

@@ -4,8 +4,8 @@ import Glibc
 import Logging
 import Protocol
 
-/// Writes the log to standard error, one line a message: for the journal with its level as `<N>`, else with
-/// time and level in words.
+/// Writes the log to standard error, one line a message, with time and level in words; or, where the journal reads
+/// standard error, to the journal itself with priority and fields, and if it does not listen with the level as `<N>`.
 struct StandardErrorLog: LogHandler {
     var logLevel: Logger.Level {
         get { own ?? level.current }
@@ -13,6 +13,7 @@ struct StandardErrorLog: LogHandler {
     }
     var metadata: Logger.Metadata = [:]
     private let toJournal: Bool
+    private let journal: Journal?
     private let level: LogLevel
     private var own: Logger.Level?
 
@@ -23,6 +24,7 @@ struct StandardErrorLog: LogHandler {
         toJournal =
             fstat(STDERR_FILENO, &status) == 0
             && environment["JOURNAL_STREAM"] == "\(status.st_dev):\(status.st_ino)"
+        journal = toJournal ? Journal() : nil
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -32,14 +34,26 @@ struct StandardErrorLog: LogHandler {
 
     func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
-            .sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-        // A message never becomes two lines, so that nobody can forge one.
-        let text = "\(event.message)\(fields)".unicodeScalars
-            .map { $0.value < 0x20 || $0.value == 0x7F ? " " : String($0) }.joined()
+            .sorted { $0.key < $1.key }.map { (key: $0.key, value: Self.oneLine("\($0.value)")) }
+        let text = Self.oneLine("\(event.message)") + fields.map { " \($0.key)=\($0.value)" }.joined()
+        if let journal {
+            let entry =
+                [
+                    ("PRIORITY", "\(Self.priority(event.level))"), ("SYSLOG_IDENTIFIER", "unlearnd"),
+                    ("MESSAGE", text),
+                ]
+                + fields.map { (Journal.name(of: $0.key), $0.value) }
+            if journal.write(entry) { return }
+        }
         let line =
             toJournal
             ? "<\(Self.priority(event.level))>\(text)\n" : "\(Timestamp.now) \(event.level) \(text)\n"
         Self.write(line)
+    }
+
+    /// A message never becomes two lines, so that nobody can forge one.
+    private static func oneLine(_ text: String) -> String {
+        text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : String($0) }.joined()
     }
 
     /// Writes a line that is no log message.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CKernels
 import Engine
 import Foundation
 import Protocol
@@ -96,9 +97,10 @@ import Testing
 
     /// The ways of bfloat16 products that there are on this machine.
     private var brains: [BrainProducts] {
-        do { return [.rounded, .native(try OneDNN())] } catch {
+        let own: [BrainProducts] = ck_pair_kernels_here() == nil ? [.rounded] : [.rounded, .paired]
+        do { return own + [.native(try OneDNN())] } catch {
             print("skipped: bfloat16 products by oneDNN: \(error)")
-            return [.rounded]
+            return own
         }
     }
 

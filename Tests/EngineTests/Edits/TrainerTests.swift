@@ -136,7 +136,8 @@ struct TrainerTests {
     }
 
     @Test func `the prediction of memory grows with each thing that takes it`() throws {
-        let configuration = try GoldenModel("gpt2").configuration
+        // Of a very small model writing would take the most.
+        let configuration = try ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8))
         func predict(
             _ configuration: ModelConfiguration, rows: Int = 1, length: Int = 8,
             _ change: (inout TrainingMemory) -> Void = { _ in }
@@ -148,12 +149,18 @@ struct TrainerTests {
         let least = try predict(configuration)
         #expect(try predict(configuration, rows: 2) > least && predict(configuration, length: 16) > least)
         #expect(try predict(configuration) { $0.copies = 1 } > least)
-        #expect(try predict(configuration) { $0.measured = 30 } > least)
-        #expect(try predict(configuration) { $0.layers = LayerSelection("1") } < least)
-        let small = try ModelConfiguration(json: Array(#"{"model_type": "gpt2"}"#.utf8))
-        let whole = try predict(small, rows: 4, length: 256)
+        var measuring = MeasuringMemory(configuration, threads: 2)
+        measuring.measure(RowSizes(length: 1000, rows: 8))
+        let one = try predict(configuration) { $0.layers = LayerSelection("1") }
+        #expect(one < least)
+        #expect(
+            try predict(configuration) {
+                $0.layers = LayerSelection("1")
+                $0.measuring = measuring
+            } > one)
+        let whole = try predict(configuration, rows: 4, length: 256)
         #expect(whole > 5 << 29 && whole < 3 << 30)
-        var memory = TrainingMemory(small, rows: 4, length: 256)
+        var memory = TrainingMemory(configuration, rows: 4, length: 256)
         let answer = try memory.answer(JobParameters())
         #expect(answer.memory == Int64(whole) && answer.ways.allSatisfy { $0.memory < answer.memory })
         #expect(

@@ -58,6 +58,11 @@ import Testing
         try check(name, .rounded)
     }
 
+    @Test(.enabled(if: ck_pair_kernels_here() != nil, "this processor lacks AVX512_BF16"), arguments: names)
+    func `pairs of bfloat16 agree with the reference`(name: String) throws {
+        try check(name, .paired)
+    }
+
     @Test(arguments: names)
     func `oneDNN agrees with the reference`(name: String) throws {
         let library: OneDNN
@@ -70,15 +75,19 @@ import Testing
 
     @Test func `the environment says what ran, and any number of threads gives the same bits`() throws {
         let golden = try GoldenModel("gpt2")
-        var results: [[UInt32]] = []
-        for threads in [1, 2, 3] {
-            let model = try golden.load(threads: threads, brain: .rounded)
-            #expect(model.context.environment.arithmetic == "bf16, f32 kernels")
-            let gradients = try model.makeBuffer()
-            _ = try model.accumulateGradients(golden.batch("forget", 0), scale: 1, into: gradients)
-            results.append(gradients.values(0..<gradients.count).map(\.bitPattern))
+        var kinds = [(BrainProducts.rounded, "bf16, f32 kernels")]
+        if ck_pair_kernels_here() != nil { kinds.append((.paired, "bf16, avx512_bf16 kernels")) }
+        for (brain, name) in kinds {
+            var results: [[UInt32]] = []
+            for threads in [1, 2, 3] {
+                let model = try golden.load(threads: threads, brain: brain)
+                #expect(model.context.environment.arithmetic == name)
+                let gradients = try model.makeBuffer()
+                _ = try model.accumulateGradients(golden.batch("forget", 0), scale: 1, into: gradients)
+                results.append(gradients.values(0..<gradients.count).map(\.bitPattern))
+            }
+            #expect(results[1] == results[0] && results[2] == results[0])
         }
-        #expect(results[1] == results[0] && results[2] == results[0])
         #expect(try golden.load().context.environment.arithmetic == nil)
     }
 
@@ -89,6 +98,11 @@ import Testing
         } else if ck_has_fast_bfloat16() == 0 {
             guard case .rounded = try BrainProducts.fastest() else {
                 Issue.record("slow bfloat16 instructions were chosen")
+                return
+            }
+        } else if ck_has_fast_pairs() != 0 {
+            guard case .paired = try BrainProducts.fastest() else {
+                Issue.record("the processor's own pairs were not chosen")
                 return
             }
         }

@@ -8,51 +8,21 @@ import Testing
 /// Every vector kernel against its scalar twin, over sizes with all kinds of tails, and against itself on the
 /// other vector levels, bit for bit.
 @Suite struct KernelTests {
-    static let sizes = [1, 2, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 127, 129, 257]
+    static let sizes = KernelLevels.sizes
 
-    private let scalar: ck_kernels
-    private let vectors: [ck_kernels]
+    private let levels: KernelLevels
 
-    init() throws {
-        scalar = try #require(ck_kernels_at(Int32(CK_LEVEL_SCALAR))).pointee
-        vectors = (1...2).compactMap { ck_kernels_at(Int32($0))?.pointee }
-    }
-
-    private func values(_ count: Int, seed: UInt64, spread: Double = 1.5) -> [Float] {
-        var random = RandomSource(seed: seed)
-        return (0..<count).map { _ in Float(spread * random.normal()) }
-    }
-
-    /// Runs `body` on every level from the same start, and compares what it left in its buffer.
-    private func compare(
-        _ size: Int, tolerance: Float = 2e-6, from start: [Float], function: String = #function,
-        _ body: (ck_kernels, inout [Float]) -> Void
-    ) {
-        var expected = start
-        body(scalar, &expected)
-        let scale = max(1, expected.filter(\.isFinite).map(abs).max() ?? 1)
-        var first: [Float]?
-        for kernels in vectors {
-            var actual = start
-            body(kernels, &actual)
-            let worst = zip(actual, expected).map { abs($0 - $1) }.max() ?? 0
-            #expect(worst <= tolerance * scale, "\(function), size \(size), level \(kernels.level): \(worst)")
-            if let first {
-                #expect(
-                    actual.map(\.bitPattern) == first.map(\.bitPattern),
-                    "\(function), size \(size): level \(kernels.level) has other bits")
-            }
-            first = first ?? actual
-        }
-    }
+    init() throws { levels = try KernelLevels() }
 
     @Test(arguments: sizes, [true, false])
     func `norms`(size: Int, centred: Bool) {
         let rows = 3
-        let x = values(rows * size, seed: 1), gamma = values(size, seed: 2), beta = values(size, seed: 3)
-        let dy = values(rows * size, seed: 4)
+        let x = levels.values(rows * size, seed: 1), gamma = levels.values(size, seed: 2),
+            beta = levels.values(size, seed: 3)
+        let dy = levels.values(rows * size, seed: 4)
         // y, mean, rstd
-        compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows)) { k, out in
+        levels.compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows)) {
+            k, out in
             out.withUnsafeMutableBufferPointer { out in
                 let base = out.baseAddress!
                 k.norm_forward(
@@ -61,12 +31,13 @@ import Testing
             }
         }
         let mean: [Float] = [0.1, -0.2, 0.3], rstd: [Float] = [0.7, 0.9, 1.1]
-        compare(size, tolerance: 1e-5, from: dy) { k, out in
+        levels.compare(size, tolerance: 1e-5, from: dy) { k, out in
             k.norm_backward_input(&out, dy, x, gamma, 0, centred ? mean : nil, rstd, rows, size)
         }
         // Factors of 1 + gamma, and none at all.
         for factors in [gamma, nil] {
-            compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows)) {
+            levels.compare(size, tolerance: 1e-5, from: [Float](repeating: 0, count: rows * size + 2 * rows))
+            {
                 k, out in
                 out.withUnsafeMutableBufferPointer { out in
                     let base = out.baseAddress!
@@ -75,11 +46,11 @@ import Testing
                         nil, rows, size, 1e-5)
                 }
             }
-            compare(size, tolerance: 1e-5, from: dy) { k, out in
+            levels.compare(size, tolerance: 1e-5, from: dy) { k, out in
                 k.norm_backward_input(&out, dy, x, factors, 1, centred ? mean : nil, rstd, rows, size)
             }
         }
-        compare(size, from: values(2 * size, seed: 5)) { k, out in
+        levels.compare(size, from: levels.values(2 * size, seed: 5)) { k, out in
             out.withUnsafeMutableBufferPointer { out in
                 let base = out.baseAddress!
                 k.norm_backward_weight(
@@ -90,35 +61,36 @@ import Testing
 
     @Test(arguments: sizes)
     func `sums and elementwise operations`(size: Int) {
-        let a = values(3 * size, seed: 6), b = values(3 * size, seed: 7)
-        compare(size, from: a) { k, out in k.add_bias(&out, size, b, 3, size) }
-        compare(size, from: b) { k, out in k.column_sum(&out, a, size, 3, size) }
-        compare(size, from: b) { k, out in k.add(&out, a, b, 3 * size) }
-        compare(size, from: b) { k, out in k.accumulate(&out, a, 3 * size) }
-        compare(size, from: b) { k, out in k.scale(&out, a, 0.3, 3 * size) }
-        compare(size, from: b) { k, out in k.multiply(&out, a, 3 * size) }
-        compare(size, from: b) { k, out in k.clip(&out, 0.7, 3 * size) }
-        compare(size, from: b) { k, out in k.clip_backward(&out, a, 0.7, 3 * size) }
-        compare(size, tolerance: 1e-5, from: [0, 0, 0]) { k, out in k.row_dot(&out, a, size, b, size, 3, size)
+        let a = levels.values(3 * size, seed: 6), b = levels.values(3 * size, seed: 7)
+        levels.compare(size, from: a) { k, out in k.add_bias(&out, size, b, 3, size) }
+        levels.compare(size, from: b) { k, out in k.column_sum(&out, a, size, 3, size) }
+        levels.compare(size, from: b) { k, out in k.add(&out, a, b, 3 * size) }
+        levels.compare(size, from: b) { k, out in k.accumulate(&out, a, 3 * size) }
+        levels.compare(size, from: b) { k, out in k.scale(&out, a, 0.3, 3 * size) }
+        levels.compare(size, from: b) { k, out in k.multiply(&out, a, 3 * size) }
+        levels.compare(size, from: b) { k, out in k.clip(&out, 0.7, 3 * size) }
+        levels.compare(size, from: b) { k, out in k.clip_backward(&out, a, 0.7, 3 * size) }
+        levels.compare(size, tolerance: 1e-5, from: [0, 0, 0]) { k, out in
+            k.row_dot(&out, a, size, b, size, 3, size)
         }
     }
 
     @Test(arguments: sizes)
     func `activations`(size: Int) {
         let extremes: [Float] = [0, -0.0, 1e-20, -1e-20, 5, -5, 20, -20, 1e4, -1e4, -88, 88]
-        let x = (values(2 * size, seed: 8, spread: 4) + extremes), dy = values(x.count, seed: 9)
-        compare(size, from: x) { k, out in k.gelu_forward(&out, x, x.count) }
-        compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_backward(&out, dy, x, x.count) }
-        compare(size, from: x) { k, out in k.gelu_erf_forward(&out, x, x.count) }
-        compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_erf_backward(&out, dy, x, x.count) }
-        let pairs = values(4 * size, seed: 10, spread: 4)
-        compare(size, from: dy) { k, out in k.swiglu_forward(&out, pairs, 2, size) }
-        compare(size, from: pairs) { k, out in
-            k.swiglu_backward(&out, values(2 * size, seed: 11), pairs, 2, size)
+        let x = (levels.values(2 * size, seed: 8, spread: 4) + extremes), dy = levels.values(x.count, seed: 9)
+        levels.compare(size, from: x) { k, out in k.gelu_forward(&out, x, x.count) }
+        levels.compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_backward(&out, dy, x, x.count) }
+        levels.compare(size, from: x) { k, out in k.gelu_erf_forward(&out, x, x.count) }
+        levels.compare(size, tolerance: 4e-6, from: x) { k, out in k.gelu_erf_backward(&out, dy, x, x.count) }
+        let pairs = levels.values(4 * size, seed: 10, spread: 4)
+        levels.compare(size, from: dy) { k, out in k.swiglu_forward(&out, pairs, 2, size) }
+        levels.compare(size, from: pairs) { k, out in
+            k.swiglu_backward(&out, levels.values(2 * size, seed: 11), pairs, 2, size)
         }
-        compare(size, from: dy) { k, out in k.geglu_forward(&out, pairs, 2, size) }
-        compare(size, tolerance: 4e-6, from: pairs) { k, out in
-            k.geglu_backward(&out, values(2 * size, seed: 11), pairs, 2, size)
+        levels.compare(size, from: dy) { k, out in k.geglu_forward(&out, pairs, 2, size) }
+        levels.compare(size, tolerance: 4e-6, from: pairs) { k, out in
+            k.geglu_backward(&out, levels.values(2 * size, seed: 11), pairs, 2, size)
         }
     }
 
@@ -130,7 +102,7 @@ import Testing
             (0.5, 0.345731231), (1, 0.841344746), (3, 2.99595031), (5, 4.99999857), (8, 8),
         ]
         let x = known.map(\.0)
-        for kernels in [scalar] + vectors {
+        for kernels in [levels.scalar] + levels.vectors {
             var y = x
             kernels.gelu_erf_forward(&y, x, x.count)
             for (actual, (x, expected)) in zip(y, known) {
@@ -143,14 +115,14 @@ import Testing
 
     @Test(arguments: sizes)
     func `soft caps and their slopes`(size: Int) {
-        let x = values(size, seed: 23, spread: 30) + [0, -0.0, 1e-20, 500, -500, 1e9]
+        let x = levels.values(size, seed: 23, spread: 30) + [0, -0.0, 1e-20, 500, -500, 1e9]
         for (factor, cap) in [(Float(0.25), Float(5)), (1, 30)] {
-            compare(size, from: x + x) { k, out in
+            levels.compare(size, from: x + x) { k, out in
                 out.withUnsafeMutableBufferPointer { out in
                     k.soft_cap(out.baseAddress!, out.baseAddress! + x.count, factor, cap, x.count)
                 }
             }
-            for kernels in [scalar] + vectors {
+            for kernels in [levels.scalar] + levels.vectors {
                 var capped = x
                 var small: [Float] = [1e-6, -1e-6]
                 kernels.soft_cap(&capped, nil, factor, cap, x.count)
@@ -165,13 +137,13 @@ import Testing
     @Test(arguments: [2, 6, 16, 30, 32, 34, 64, 80, 128])
     func `rotation, and that it undoes itself`(rotary: Int) {
         let head = rotary + 3, heads = 2, rows = 3, ld = heads * head + 5
-        let angles = values(4 * rotary / 2, seed: 12)
+        let angles = levels.values(4 * rotary / 2, seed: 12)
         let cosines = angles.map { Float(cos(Double($0))) }, sines = angles.map { Float(sin(Double($0))) }
-        let positions: [Int32] = [3, 0, 2], x = values(rows * ld, seed: 13)
-        compare(rotary, from: x) { k, out in
+        let positions: [Int32] = [3, 0, 2], x = levels.values(rows * ld, seed: 13)
+        levels.compare(rotary, from: x) { k, out in
             k.rotary(&out, ld, cosines, sines, positions, rows, heads, head, rotary, 1)
         }
-        for kernels in vectors {
+        for kernels in levels.vectors {
             var turned = x
             kernels.rotary(&turned, ld, cosines, sines, positions, rows, heads, head, rotary, 1)
             #expect(turned != x)
@@ -183,23 +155,23 @@ import Testing
     @Test(arguments: sizes)
     func `causal softmax and its gradient`(size: Int) {
         let rows = min(size, 5), first = size - rows, ld = size + 3
-        let scores = values(rows * ld, seed: 14, spread: 5), delta = values(rows, seed: 15)
+        let scores = levels.values(rows * ld, seed: 14, spread: 5), delta = levels.values(rows, seed: 15)
         let logSums = [Float](repeating: 6, count: rows)
         for window in [Int.max, 1, 7, 33] {
-            compare(size, from: scores + [Float](repeating: 0, count: rows)) { k, out in
+            levels.compare(size, from: scores + [Float](repeating: 0, count: rows)) { k, out in
                 out.withUnsafeMutableBufferPointer { out in
                     let base = out.baseAddress!
                     k.attention_softmax(base, ld, base + rows * ld, rows, size, first, window, 0.4)
                 }
             }
-            compare(size, from: scores) { k, out in
+            levels.compare(size, from: scores) { k, out in
                 k.attention_probabilities(&out, ld, logSums, rows, size, first, window, 0.4)
             }
-            compare(size, from: scores) { k, out in
+            levels.compare(size, from: scores) { k, out in
                 k.attention_backward(
-                    &out, values(rows * ld, seed: 16), ld, delta, rows, size, first, window, 0.4)
+                    &out, levels.values(rows * ld, seed: 16), ld, delta, rows, size, first, window, 0.4)
             }
-            for kernels in vectors {
+            for kernels in levels.vectors {
                 var p = scores, sums = logSums
                 kernels.attention_softmax(&p, ld, &sums, rows, size, first, window, 0.4)
                 for row in 0..<rows {
@@ -214,19 +186,20 @@ import Testing
 
     @Test(arguments: sizes)
     func `losses and their gradients`(size: Int) {
-        let logits = values(size, seed: 17, spread: 6), reference = values(size, seed: 18, spread: 6)
+        let logits = levels.values(size, seed: 17, spread: 6),
+            reference = levels.values(size, seed: 18, spread: 6)
         for scale in [Float(0), 0.25] {
-            compare(size, from: logits + [0, 0]) { k, out in
+            levels.compare(size, from: logits + [0, 0]) { k, out in
                 let result = k.cross_entropy(&out, size, size / 2, scale)
                 out[size] = result.loss
                 out[size + 1] = Float(result.correct)
             }
         }
-        compare(size, tolerance: 4e-6, from: logits + [0]) { k, out in
+        levels.compare(size, tolerance: 4e-6, from: logits + [0]) { k, out in
             var base = reference
             out[size] = k.divergence(&out, &base, size, 0.25).loss
         }
-        for kernels in [scalar] + vectors {
+        for kernels in [levels.scalar] + levels.vectors {
             var copy = logits
             let best = kernels.argmax(logits, size)
             #expect(logits[best] == logits.max() && kernels.cross_entropy(&copy, size, best, 0).correct == 1)
@@ -244,9 +217,9 @@ import Testing
     @Test(arguments: sizes)
     func `moments of log-probabilities`(size: Int) {
         for (spread, offset) in [(0.1, Float(0)), (6, 40), (30, -200)] {
-            let logits = values(size, seed: 30, spread: spread).map { $0 + offset }
-            let exact = scalar.log_moments(logits, size)
-            for kernels in vectors {
+            let logits = levels.values(size, seed: 30, spread: spread).map { $0 + offset }
+            let exact = levels.scalar.log_moments(logits, size)
+            for kernels in levels.vectors {
                 let moments = kernels.log_moments(logits, size)
                 #expect(abs(moments.mean - exact.mean) <= 4e-6 * max(1, abs(exact.mean)))
                 #expect(abs(moments.variance - exact.variance) <= 1e-5 * exact.variance + 1e-9)
@@ -256,13 +229,14 @@ import Testing
 
     @Test(arguments: sizes)
     func `AdamW`(size: Int) {
-        let g = values(size, seed: 19)
-        let m = values(size, seed: 20), v = values(size, seed: 21).map(abs), w = values(size, seed: 22)
+        let g = levels.values(size, seed: 19)
+        let m = levels.values(size, seed: 20), v = levels.values(size, seed: 21).map(abs),
+            w = levels.values(size, seed: 22)
         var step = ck_adamw_step(
             decay: 0.9999, one_minus_beta1: 0.1, beta2: 0.999, one_minus_beta2: 0.001,
             bias_correction2_sqrt: 0.2,
             epsilon: 1e-8, negative_step_size: -0.01)
-        compare(size, from: w + m + v) { k, out in
+        levels.compare(size, from: w + m + v) { k, out in
             out.withUnsafeMutableBufferPointer { out in
                 let base = out.baseAddress!
                 k.adamw(base, g, base + size, base + 2 * size, size, &step)
@@ -270,93 +244,9 @@ import Testing
         }
     }
 
-    @Test(arguments: sizes)
-    func `matrix products from panels`(size: Int) {
-        for (m, n, k) in [(size, 17, 9), (3, size, 33), (29, 40, size), (size, size, 8)] {
-            let a = values(m * k, seed: 23), b = values(k * n, seed: 24), bias = values(n, seed: 25)
-            let start = values(m * n, seed: 26)
-            for (left, right) in [(false, false), (true, false), (false, true), (true, true)] {
-                for added in [false, true] {
-                    compare(size, tolerance: 1e-5, from: start) { kernels, out in
-                        let height = (m + kernels.gemm_rows - 1) / kernels.gemm_rows * kernels.gemm_rows
-                        let width =
-                            (n + kernels.gemm_columns - 1) / kernels.gemm_columns * kernels.gemm_columns
-                        // Nothing may be written behind the panels.
-                        var x = [Float](repeating: .nan, count: height * k + 1)
-                        var y = [Float](repeating: .nan, count: width * k + 1)
-                        kernels.gemm_pack_left(&x, a, left ? m : k, left ? 1 : 0, m, k)
-                        kernels.gemm_pack_right(&y, b, right ? k : n, right ? 1 : 0, n, k)
-                        #expect(x.last?.isNaN == true && y.last?.isNaN == true)
-                        #expect(
-                            !x.dropLast().contains(where: \.isNaN) && !y.dropLast().contains(where: \.isNaN))
-                        out.withUnsafeMutableBufferPointer { out in
-                            guard let c = out.baseAddress else { return }
-                            kernels.gemm_block(
-                                m, n, k, x, y, c, n, added ? UnsafePointer(c) : nil, n, added ? nil : bias)
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    @Test(arguments: sizes)
-    func `a few rows times a matrix`(size: Int) {
-        for (m, n, k) in [
-            (1, size, 33), (1, 7, size), (1, size, size), (6, size, 33), (9, 7, size), (4, 3, 40),
-        ] {
-            let x = values(m * (k + 2), seed: 27)
-            let b = values(n * (k + 3), seed: 28), c = values(k * (n + 5), seed: 29)
-            for added in [false, true] {
-                compare(size, tolerance: 1e-5, from: values(m * (n + 1), seed: 30)) { kernels, out in
-                    out.withUnsafeMutableBufferPointer { out in
-                        guard let y = out.baseAddress else { return }
-                        kernels.thin_rows(
-                            m, n, k, x, k + 2, b, k + 3, y, n + 1, added ? UnsafePointer(y) : nil)
-                    }
-                }
-                compare(size, tolerance: 1e-5, from: values(m * (n + 1), seed: 31)) { kernels, out in
-                    out.withUnsafeMutableBufferPointer { out in
-                        guard let y = out.baseAddress else { return }
-                        kernels.thin_columns(
-                            m, n, k, x, k + 2, c, n + 5, y, n + 1, added ? UnsafePointer(y) : nil)
-                    }
-                }
-            }
-            // Where n is cut, and which rows stand together, changes no bit.
-            for kernels in vectors {
-                var rows = [Float](repeating: 0, count: m * n), columns = rows, parts = rows, others = rows
-                kernels.thin_rows(m, n, k, x, k + 2, b, k + 3, &rows, n, nil)
-                kernels.thin_columns(m, n, k, x, k + 2, c, n + 5, &columns, n, nil)
-                x.withUnsafeBufferPointer { x in
-                    b.withUnsafeBufferPointer { b in
-                        c.withUnsafeBufferPointer { c in
-                            parts.withUnsafeMutableBufferPointer { parts in
-                                others.withUnsafeMutableBufferPointer { others in
-                                    guard let x = x.baseAddress, let b = b.baseAddress, let c = c.baseAddress,
-                                        let parts = parts.baseAddress, let others = others.baseAddress
-                                    else { return }
-                                    for row in 0..<m {
-                                        let x = x + row * (k + 2)
-                                        let y = parts + row * n, z = others + row * n
-                                        kernels.thin_rows(1, 1, k, x, k, b, k + 3, y, n, nil)
-                                        kernels.thin_rows(1, n - 1, k, x, k, b + k + 3, k + 3, y + 1, n, nil)
-                                        kernels.thin_columns(1, 1, k, x, k, c, n + 5, z, n, nil)
-                                        kernels.thin_columns(1, n - 1, k, x, k, c + 1, n + 5, z + 1, n, nil)
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-                #expect(rows == parts && columns == others)
-            }
-        }
-    }
-
     @Test func `all 65536 halves convert and come back, and rounding is to nearest even`() {
         let all = (0...UInt16.max).map { $0 }
-        for kernels in [scalar] + vectors {
+        for kernels in [levels.scalar] + levels.vectors {
             var floats = [Float](repeating: 0, count: all.count), back = all
             kernels.from_bf16(&floats, all, all.count)
             #expect(zip(floats, all).allSatisfy { $0.bitPattern == UInt32($1) << 16 })
@@ -380,11 +270,11 @@ import Testing
             edges += [bits &- 1, bits, bits + 1].map { Float(bitPattern: $0) }
         }
         var expected = [UInt16](repeating: 0, count: edges.count), actual = expected
-        for kernels in vectors {
-            scalar.to_f16(&expected, edges, edges.count)
+        for kernels in levels.vectors {
+            levels.scalar.to_f16(&expected, edges, edges.count)
             kernels.to_f16(&actual, edges, edges.count)
             #expect(zip(zip(actual, expected), edges).allSatisfy { $0.0 == $0.1 || $1.isNaN })
-            scalar.to_bf16(&expected, edges, edges.count)
+            levels.scalar.to_bf16(&expected, edges, edges.count)
             kernels.to_bf16(&actual, edges, edges.count)
             #expect(actual == expected)
             // Rounding in place is the way there and back.
@@ -404,8 +294,8 @@ import Testing
             inputs += [Float(bitPattern: bits), -Float(bitPattern: bits)]
         }
         var expected = [Float](repeating: 0, count: inputs.count), actual = expected
-        scalar.exponential(&expected, inputs, inputs.count)
-        for kernels in vectors {
+        levels.scalar.exponential(&expected, inputs, inputs.count)
+        for kernels in levels.vectors {
             kernels.exponential(&actual, inputs, inputs.count)
             for (input, (a, e)) in zip(inputs, zip(actual, expected)) {
                 let close = abs(Int64(a.bitPattern) - Int64(e.bitPattern)) <= 1 || (a.isNaN && e.isNaN)

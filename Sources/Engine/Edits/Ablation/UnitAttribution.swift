@@ -26,19 +26,22 @@ package struct UnitAttribution {
     private let method: AttributionMethod
     private let steps: Int
     private let batchSize: Int
+    private let ranks: Ranks
 
     /// - Parameters:
     ///   - steps: Points of the path (`integrated`), at least 2.
     ///   - batchSize: Rows that are in memory together; the result depends on it in the last bits alone.
+    ///   - ranks: Who attributes the same rows together, batch by batch; any number of them finds the same bits.
     package init(
         _ model: Transformer, kinds: Set<AblationUnit.Kind>, method: AttributionMethod, steps: Int = 20,
-        batchSize: Int = 8
+        batchSize: Int = 8, ranks: Ranks = .alone
     ) {
         self.model = model
         self.kinds = kinds
         self.method = method
         self.steps = max(2, steps)
         self.batchSize = batchSize
+        self.ranks = ranks
     }
 
     /// Passes through the network that each batch takes.
@@ -53,7 +56,6 @@ package struct UnitAttribution {
     package func scores(
         _ examples: [Example], progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> UnitScores {
-        let sums = Sums(model.configuration, kinds: kinds)
         let gradients = try model.makeBuffer()
         let batches = Batcher.byLength(examples, batchSize: batchSize)
         let total = batches.count * passes
@@ -67,26 +69,45 @@ package struct UnitAttribution {
             try progress(done, total)
             return scores.reduce(0) { $0 + $1.count }
         }
-        for (_, batch) in batches {
-            switch method {
-            case .gradient:
-                var observer = PassObserver()
-                if kinds.contains(.neuron) {
-                    observer.inner = { sums.add(.neuron, $0, $1, gradient: $2) }
-                }
-                if kinds.contains(.head) { observer.heads = { sums.add(.head, $0, $1, gradient: $2) } }
-                sums.tokens += try pass(batch, observer)
-            case .integrated:
-                var tokens = 0
-                for kind in kinds.sorted() {
-                    for layer in 0..<model.configuration.layers {
-                        tokens = try integrate(kind, layer, sums) { try pass(batch, $0) }
-                    }
-                }
-                sums.tokens += tokens
+        // Each batch has sums of its own, which are added in the order of the batches, whoever made them.
+        let sums = Sums(model.configuration, kinds: kinds)
+        for first in stride(from: 0, to: batches.count, by: ranks.count) {
+            let own = first + ranks.rank
+            let part =
+                own < batches.count ? try self.sums { try pass(batches[own].batch, $0) } : nil
+            for numbers in try ranks.gather(values: part?.numbers ?? []) where !numbers.isEmpty {
+                sums.add(numbers)
+            }
+            let reached = min(batches.count, first + ranks.count) * passes
+            if done < reached {
+                done = reached
+                try progress(done, total)
             }
         }
         return sums.scores
+    }
+
+    /// What one batch adds up to.
+    private func sums(_ pass: (PassObserver) throws -> Int) throws -> Sums {
+        let sums = Sums(model.configuration, kinds: kinds)
+        switch method {
+        case .gradient:
+            var observer = PassObserver()
+            if kinds.contains(.neuron) {
+                observer.inner = { sums.add(.neuron, $0, $1, gradient: $2) }
+            }
+            if kinds.contains(.head) { observer.heads = { sums.add(.head, $0, $1, gradient: $2) } }
+            sums.tokens += try pass(observer)
+        case .integrated:
+            var tokens = 0
+            for kind in kinds.sorted() {
+                for layer in 0..<model.configuration.layers {
+                    tokens = try integrate(kind, layer, sums, pass)
+                }
+            }
+            sums.tokens += tokens
+        }
+        return sums
     }
 
     /// Goes through the path of one layer; the last point is the network as it is.
@@ -164,6 +185,35 @@ package struct UnitAttribution {
             }
             for index in mean.indices { sums.means[kind]?[layer * values.width + index] += mean[index] }
             positions[kind]?[layer] += values.count
+        }
+
+        /// All sums one after another, in an order that depends on the model and the kinds alone.
+        var numbers: [Double] {
+            positions.keys.sorted().flatMap { kind in
+                [sums.values, sums.sizes, sums.means].flatMap { $0[kind] ?? [] }
+                    + (positions[kind] ?? []).map(Double.init)
+            } + [Double(tokens)]
+        }
+
+        /// Adds another one's ``numbers``.
+        func add(_ numbers: [Double]) {
+            var rest = numbers[...]
+            func take(into target: inout [Double]?) {
+                guard let count = target?.count else { return }
+                for (index, number) in rest.prefix(count).enumerated() { target?[index] += number }
+                rest = rest.dropFirst(count)
+            }
+            for kind in positions.keys.sorted() {
+                take(into: &sums.values[kind])
+                take(into: &sums.sizes[kind])
+                take(into: &sums.means[kind])
+                let layers = positions[kind]?.count ?? 0
+                for (layer, number) in rest.prefix(layers).enumerated() {
+                    positions[kind]?[layer] += Int(number)
+                }
+                rest = rest.dropFirst(layers)
+            }
+            tokens += Int(rest.first ?? 0)
         }
 
         /// The sums, divided.

@@ -27,6 +27,17 @@ package struct AnswerSampler: Sendable {
         self.given = given
     }
 
+    /// How long rows may come to be with the answers, before these are drawn.
+    func sizes(_ examples: [Example]) -> RowSizes {
+        let drawn = examples.map { example in
+            let question = Question(example)
+            let answer = [Int32](repeating: question.end, count: maximum + 1)
+            let silent = [Int32](repeating: DatasetParser.unlabelled, count: question.prompt.count)
+            return Example(ids: question.prompt + answer, labels: silent + answer, line: question.line)
+        }
+        return RowSizes([drawn + given.values])
+    }
+
     /// Answers to the prompts of `examples`; all rows that still lack one are drawn together.
     ///
     /// - Parameter progress: Called with the number of rows answered so far.

@@ -30,13 +30,15 @@ package final class DivergenceTerm: LossTerm {
         let weight = Float(scale / Double(batch.tokens))
         let divergence = model.context.kernels.pointee.divergence
         var sum = 0.0
-        for part in batch.parts {
-            let losses = try base.accumulateGradients(part, model, into: gradients) { place in
-                guard let logits = place.logits.baseAddress, let reference = place.reference.baseAddress
-                else {
-                    return .nan
+        for (index, part) in batch.parts.enumerated() {
+            let losses = try batch.finishing(index, model) {
+                try base.accumulateGradients(part, model, into: gradients) { place in
+                    guard let logits = place.logits.baseAddress, let reference = place.reference.baseAddress
+                    else {
+                        return .nan
+                    }
+                    return divergence(logits, reference, place.logits.count, weight).loss
                 }
-                return divergence(logits, reference, place.logits.count, weight).loss
             }
             sum += losses.joined().reduce(0) { $0 + Double($1) }
         }

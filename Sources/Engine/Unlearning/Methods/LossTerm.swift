@@ -8,8 +8,8 @@ package protocol LossTerm: AnyObject {
     /// Further memory that it holds, bytes.
     var cachedBytes: Int { get }
 
-    /// Sequences that it has in memory for each row of a batch.
-    var sequencesPerRow: Int { get }
+    /// What it has in memory beside the rows of a batch, one for each; `nil` for nothing.
+    var otherAnswers: RowSizes? { get }
 
     /// Whether it needs nothing of the model but losses and their weighted sums' gradients, which a card gives too.
     var runsOnCard: Bool { get }
@@ -32,7 +32,7 @@ package protocol LossTerm: AnyObject {
 extension LossTerm {
     package var copies: Int { 0 }
     package var cachedBytes: Int { 0 }
-    package var sequencesPerRow: Int { 1 }
+    package var otherAnswers: RowSizes? { nil }
     package var runsOnCard: Bool { true }
     package func begin(_ model: Transformer, progress: (_ done: Int, _ total: Int) throws -> Void) throws {}
 }

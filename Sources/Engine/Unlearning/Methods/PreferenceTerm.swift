@@ -32,8 +32,10 @@ package final class PreferenceTerm: LossTerm {
         self.sampler = sampler
     }
 
-    /// The forgotten answer and the preferred one, side by side.
-    package var sequencesPerRow: Int { 2 }
+    /// The preferred answers, beside the forgotten ones.
+    package var otherAnswers: RowSizes? {
+        win.map { RowSizes([$0.examples]) } ?? sampler.map { $0.sizes(lose) }
+    }
 
     package func begin(_ model: Transformer, progress: (_ done: Int, _ total: Int) throws -> Void) throws {
         var done = 0

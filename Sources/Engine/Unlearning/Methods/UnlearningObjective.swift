@@ -30,7 +30,7 @@ package final class UnlearningObjective: Objective {
 
     package var copies: Int { forget.copies + (retain?.copies ?? 0) + (sharpness == nil ? 0 : 1) }
     package var cachedBytes: Int { forget.cachedBytes + (retain?.cachedBytes ?? 0) }
-    package var sequencesPerRow: Int { forget.sequencesPerRow }
+    package var otherAnswers: RowSizes? { forget.otherAnswers }
     package var runsOnCard: Bool {
         forget.runsOnCard && retain?.runsOnCard ?? true && sharpness == nil
     }
@@ -67,7 +67,7 @@ package final class UnlearningObjective: Objective {
                 losses.retain = try batch.loss(model)
             } else {
                 let loss = try retain.accumulate(
-                    batch, at: step.position, model, scale: weights.retain, into: gradients)
+                    batch.last(of: step), at: step.position, model, scale: weights.retain, into: gradients)
                 losses.retain = loss.value
                 // 0 · ∞ would be NaN where the term has no say.
                 if weights.retain != 0 { losses.loss += weights.retain * loss.value }
@@ -86,9 +86,12 @@ package final class UnlearningObjective: Objective {
         _ batch: StepBatch, _ step: StepBatches, _ model: Transformer, into gradients: FloatStorage
     ) throws -> TermLoss {
         let position = step.position
+        // A retain term adds to the same gradients after it, if it has a say.
+        let isLast = step.retain == nil || retain == nil || weights.retain == 0 && dual == nil
+        let finished = isLast ? batch.last(of: step) : batch
         guard let sharpness else {
             return try forget.accumulate(
-                batch, at: position, model, scale: weights.forget, into: gradients)
+                finished, at: position, model, scale: weights.forget, into: gradients)
         }
         let loss = try forget.accumulate(batch, at: position, model, scale: 1, into: gradients)
         let ranges = model.trainable.ranges
@@ -112,7 +115,7 @@ package final class UnlearningObjective: Objective {
         }
         gradients.clear(ranges)
         _ = try forget.accumulate(
-            batch, at: position, model, scale: self.weights.forget, into: gradients)
+            finished, at: position, model, scale: self.weights.forget, into: gradients)
         return loss
     }
 }

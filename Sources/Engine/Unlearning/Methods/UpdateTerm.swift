@@ -24,8 +24,8 @@ package final class UpdateTerm: LossTerm {
         self.weight = weight
     }
 
-    /// The old answer and the new one, side by side.
-    package var sequencesPerRow: Int { 2 }
+    /// The new answers, beside the old ones.
+    package var otherAnswers: RowSizes? { RowSizes([new.examples]) }
 
     package func begin(_ model: Transformer, progress: (_ done: Int, _ total: Int) throws -> Void) throws {
         var done = 0

@@ -21,10 +21,10 @@ package struct TrainingMemory: Sendable {
     package var configuration: ModelConfiguration
     /// Rows that are in memory together.
     package var rows: Int
-    /// Sequences that the objective makes of a row.
-    package var sequences = 1
-    /// Tokens of the longest row.
-    package var length: Int
+    /// The rows that are trained on.
+    package var sizes: RowSizes
+    /// What the objective puts beside each of them, if it does.
+    package var others: RowSizes?
     package var threads: Int
     /// Whether a card trains and measures.
     package var onCard = false
@@ -42,25 +42,32 @@ package struct TrainingMemory: Sendable {
     package var cached = 0
     /// The block that activations are taken behind, where no logits are computed: those after it do not run.
     package var steered: Int?
-    /// Tokens of the longest row that is measured; `nil` when nothing is.
-    package var measured: Int?
-    /// Rows that are measured together.
-    package var measuredRows = 8
+    /// Answers that the base gives before the first step.
+    package var drawn: ContinuedTexts?
+    /// What is measured and attacked before and after; `nil` for nothing.
+    package var measuring: MeasuringMemory?
 
     /// A run of these sizes.
     package init(_ configuration: ModelConfiguration, rows: Int, length: Int, threads: Int = 2) {
+        self.init(
+            configuration, rows: rows, sizes: RowSizes(length: length, rows: rows), threads: threads)
+    }
+
+    private init(_ configuration: ModelConfiguration, rows: Int, sizes: RowSizes, threads: Int) {
         self.configuration = configuration
         self.rows = rows
-        self.length = length
+        self.sizes = sizes
         self.threads = threads
     }
 
     /// A job's run.
+    ///
+    /// - Parameter sizes: Of the rows that are trained on.
     package init(
-        _ configuration: ModelConfiguration, _ kind: JobKind, _ parameters: JobParameters, length: Int,
-        measured: Int?, threads: Int
+        _ configuration: ModelConfiguration, _ kind: JobKind, _ parameters: JobParameters, sizes: RowSizes,
+        measuring: MeasuringMemory, threads: Int
     ) {
-        self.init(configuration, rows: parameters.batchSize ?? 4, length: length, threads: threads)
+        self.init(configuration, rows: parameters.batchSize ?? 4, sizes: sizes, threads: threads)
         ranks = parameters.ranks ?? 1
         onCard = parameters.device == .cuda
         checkpointing = parameters.checkpointActivations ?? false
@@ -68,22 +75,28 @@ package struct TrainingMemory: Sendable {
         layers = parameters.trainLayers
         train = parameters.trainTensors ?? []
         freeze = parameters.freezeTensors ?? []
-        sequences = RowRequirement(kind) == nil ? 1 : 2
+        // Other answers are taken to be as long; drawn ones may come to their limit.
+        if RowRequirement(kind) != nil { others = sizes }
+        if kind == .altpo {
+            let maximum = parameters.maxNewTokens ?? MethodDefaults.alternateTokens
+            others = sizes.changed(to: configuration.contextLength, adding: maximum)
+            drawn = ContinuedTexts(
+                count: ComputeContext.independentRows, prompt: sizes.length, maximum: maximum)
+        }
         // What is kept of the base is at most a copy of the weights; only the rows can tell how much less.
         copies =
             (parameters.retainLoss == .kl || kind == .undial ? 1 : 0) + (parameters.samRho == nil ? 0 : 1)
         if kind == .rmu, (parameters.retainLoss ?? .activations) == .activations {
             steered = parameters.layer ?? MethodDefaults.layer(of: configuration.layers)
         }
-        self.measured = measured
+        self.measuring = measuring.isEmpty ? nil : measuring
     }
 
     /// The peak of the worker's resident size, bytes.
     ///
     /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
     /// largest batch, all f32; or the weights and the batch that is measured, or that the base is asked with, if that
-    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments; the first one
-    /// alone measures.
+    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments.
     /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
     package func predict() throws(EngineError) -> Int {
         var layout = try ModelLayout(configuration)
@@ -102,16 +115,21 @@ package struct TrainingMemory: Sendable {
         let own = Ranks.rowsPerRank(rows, count: ranks)
         let training =
             table.count + trained + 2 * trained / ranks + copied
-            + activations(own * sequences, length, training: true) + (ranks > 1 ? Ranks.scratch : 0)
-        let measuring = measured.map { table.count + activations(measuredRows, $0, training: false) } ?? 0
+            + activations(batch(of: own)) + (ranks > 1 ? Ranks.scratch : 0)
+        let measuring = measuring?.floats(weights: table.count) ?? 0
         // What an objective takes down of the base, it takes before gradients and moments exist.
         let preparing =
             copied > 0 || cached > 0
-            ? table.count + copied + activations(Self.preparedRows, length, training: true) : 0
-        let working = MemoryLayout<Float>.stride * max(training, preparing) + cached
+            ? table.count + copied + activations(sizes.batch(of: Self.preparedRows)) : 0
+        let drawing =
+            drawn.map { table.count + $0.floats(configuration) + activations(sizes.batch(of: 1)) } ?? 0
+        let working = MemoryLayout<Float>.stride * max(training, preparing, drawing) + cached
+        let writing =
+            MemoryLayout<Float>.stride * table.count + CheckpointMemory.rewriting(threads: threads)
         let process = Self.process + (ranks > 1 ? Self.library : 0)
-        return process + max(working, MemoryLayout<Float>.stride * measuring)
-            + (ranks - 1) * (process + working)
+        // Ranks share the training and what is measured; the first writes.
+        let each = process + max(working, MemoryLayout<Float>.stride * measuring)
+        return max(each, process + writing) + (ranks - 1) * each
     }
 
     /// Floats that become resident when the values of `range` are used.
@@ -120,23 +138,23 @@ package struct TrainingMemory: Sendable {
         return (range.upperBound + page - 1) / page * page - range.lowerBound / page * page
     }
 
-    private func activations(_ rows: Int, _ length: Int, training: Bool) -> Int {
-        // The last token of a row predicts nothing, and is not computed.
-        let tokens = max(1, rows) * max(1, length - 1)
-        let plan = Activations.Plan(
-            configuration,
-            size: Activations.Size(
-                tokens: tokens, predictors: tokens, longest: max(1, length - 1), training: training,
-                checkpointing: checkpointing),
-            threads: threads)
-        guard training else { return plan.total - plan.logitRows * configuration.vocabularySize }
-        if let steered {
-            let idle = max(0, configuration.layers - 1 - steered)
-            return plan.total - 2 * plan.logitRows * configuration.vocabularySize
-                - idle * plan.stream - min(idle, plan.slots - 1) * plan.blockParts.reduce(0, +)
+    /// The largest batch of `rows` rows, with what the objective puts beside them.
+    private func batch(of rows: Int) -> RowSizes.Batch {
+        others.map { sizes.batch(of: rows) + $0.batch(of: rows) } ?? sizes.batch(of: rows)
+    }
+
+    /// Floats that a step over a batch takes.
+    private func activations(_ batch: RowSizes.Batch) -> Int {
+        let passes = PassMemory(
+            configuration: configuration, threads: threads, checkpointing: checkpointing)
+        guard let steered else {
+            return passes.floats(batch, training: true, reference: copies > 0 || cached > 0)
         }
-        // Logits of a reference are touched only where there is one.
-        return plan.total - (copies > 0 || cached > 0 ? 0 : plan.logitRows * configuration.vocabularySize)
+        // Neither logits nor what lies behind the steered block.
+        let plan = passes.plan(batch, training: true)
+        let idle = max(0, configuration.layers - 1 - steered)
+        return plan.total - 2 * plan.logitRows * configuration.vocabularySize
+            - idle * plan.stream - min(idle, plan.slots - 1) * plan.blockParts.reduce(0, +)
     }
 
     /// The peak of what is used of a card's memory, bytes: all that is allocated there, and a reserve for what the driver and
@@ -145,17 +163,17 @@ package struct TrainingMemory: Sendable {
     package func predictCard() throws(EngineError) -> Int {
         try CUDASupport.require(configuration)
         let table = try ModelLayout(configuration).table
-        func bytes(rows: Int, length: Int, training: Bool) -> Int {
-            let tokens = max(1, rows) * max(1, length - 1)
+        func bytes(_ batch: RowSizes.Batch, training: Bool) -> Int {
             let plan = CUDAPlan(
                 configuration,
                 CUDAPlan.Size(
-                    tokens: tokens, predictors: tokens, sequences: max(1, rows), training: training,
+                    tokens: max(1, batch.tokens), predictors: max(1, batch.predictors),
+                    sequences: max(1, batch.rows), training: training,
                     checkpointing: training && checkpointing))
             return CUDAPlan.weights(configuration, table, training: training) + plan.total
         }
-        let training = bytes(rows: rows * sequences, length: length, training: true)
-        let measuring = measured.map { bytes(rows: measuredRows, length: $0, training: false) } ?? 0
+        let training = bytes(batch(of: rows), training: true)
+        let measuring = measuring?.batch.map { bytes($0, training: false) } ?? 0
         return max(training, measuring) + CUDACard.workspace + Self.cardReserve
     }
 
@@ -173,47 +191,31 @@ package struct TrainingMemory: Sendable {
     }
 
     private func answer(
-        _ parameters: JobParameters, _ predict: (TrainingMemory) throws(EngineError) -> Int
+        _ parameters: JobParameters, _ predict: @escaping (TrainingMemory) throws(EngineError) -> Int
     ) throws(EngineError) -> MemoryAnswer {
-        let memory = try predict(self)
-        var ways: [MemoryAnswer.Way] = []
-        var all = self
-        var names: [String] = []
-        func consider(
-            _ options: String, _ change: (inout TrainingMemory) -> Void
-        ) throws(EngineError) {
-            var changed = self
-            change(&changed)
-            let less = try predict(changed)
-            guard less < memory else { return }
-            ways.append(MemoryAnswer.Way(options: options, memory: Int64(less)))
-            names.append(options)
-            change(&all)
-        }
-        if !checkpointing { try consider("--checkpoint-activations") { $0.checkpointing = true } }
+        var ways = try MemoryWays(self, predict)
+        if !checkpointing { try ways.consider("--checkpoint-activations") { $0.checkpointing = true } }
         let rowsPerStep = rows * (parameters.accumulate ?? 1)
         if rows > ranks, rowsPerStep % ranks == 0 {
-            try consider("--batch-size \(ranks) --accumulate \(rowsPerStep / ranks)") { $0.rows = ranks }
+            try ways.consider("--batch-size \(ranks) --accumulate \(rowsPerStep / ranks)") {
+                $0.rows = ranks
+                $0.measuring?.learn(from: ranks)
+            }
         }
         if adapters == nil, train.isEmpty, freeze.isEmpty, !onCard {
-            try consider("--lora-rank 8") {
+            try ways.consider("--lora-rank 8") {
                 $0.adapters = AdapterSettings(
                     rank: 8, alpha: 8, targets: [AdapterSettings.allLinear], layers: $0.layers)
             }
         }
-        if length > 128 {
-            try consider("--max-length 128") {
-                $0.length = 128
-                $0.measured = $0.measured.map { min($0, 128) }
+        if sizes.length > 128 {
+            try ways.consider("--max-length 128") {
+                $0.sizes = $0.sizes.changed(to: 128)
+                $0.others = $0.others?.changed(to: 128)
+                $0.measuring = $0.measuring?.cut(to: 128)
             }
         }
-        ways.sort { $0.memory < $1.memory }
-        if names.count > 1 {
-            ways.append(
-                MemoryAnswer.Way(
-                    options: names.joined(separator: " "), memory: Int64(try predict(all))))
-        }
-        return MemoryAnswer(memory: Int64(memory), ways: ways)
+        return try ways.answer()
     }
 }
 

@@ -10,19 +10,28 @@ struct ServiceManager: Sendable {
     /// The manager that the environment names.
     init(environment: [String: String]) { socketPath = environment["NOTIFY_SOCKET"] }
 
+    /// Whether anybody listens.
+    var isThere: Bool { socketPath != nil }
+
     /// The daemon serves requests.
     func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
-    /// The daemon reads its configuration anew; ``ready(_:)`` follows. The manager must be able to tell this reload from
+    /// The daemon reads its configuration anew; ``reloaded()`` follows. The manager must be able to tell this reload from
     /// one that it asked for later (`Type=notify-reload`), so the time goes with it.
     func reloading() {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
         send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)")
     }
+    /// What ``reloading()`` began is over.
+    func reloaded() { send("READY=1") }
     /// The daemon is about to end.
     func stopping() { send("STOPPING=1\nSTATUS=stopping") }
     /// Something for `systemctl status`.
     func status(_ text: String) { send("STATUS=\(text)") }
+    /// Starting, or stopping, goes on and needs so much longer than the unit allows.
+    func extendTimeout(seconds: Int) { send("EXTEND_TIMEOUT_USEC=\(seconds * 1_000_000)") }
+    /// The daemon lives: the next of these is due within the unit's `WatchdogSec=`.
+    func alive() { send("WATCHDOG=1") }
 
     private func send(_ message: String) {
         guard let socketPath, let address = UnixAddress(socketPath) else { return }
