@@ -153,4 +153,31 @@ struct SystemdTests {
             #expect(daemon.log.contains(words), "\(daemon.log)")
         }
     }
+
+    @Test func `what jobs may use follows the limit of the control group`() throws {
+        let groups = try String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8).split(separator: "\n")
+            .map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }
+        // Of the controller's own hierarchy, or of the unified one.
+        let own = groups.first { $0[1].split(separator: ",").contains("memory") }
+        let parent = own.map { "/sys/fs/cgroup/memory\($0[2])" } ?? "/sys/fs/cgroup\(groups.last?[2] ?? "")"
+        let group = "\(parent)/unlearnd-test-\(getpid())"
+        let limit = group + (own == nil ? "/memory.max" : "/memory.limit_in_bytes")
+        guard mkdir(group, 0o755) == 0 || errno == EEXIST, access(limit, W_OK) == 0 else {
+            rmdir(group)
+            print("skipped: no control group with a limit of memory can be made in \(parent)")
+            return
+        }
+        defer { rmdir(group) }
+        try "\(1 << 30)".write(toFile: limit, atomically: false, encoding: .utf8)
+        let daemon = try RunningDaemon()
+        let before = try daemon.session().result(SystemInfo.self, "system.info").memoryLimit
+        #expect(before > 1 << 30)
+        try "\(daemon.process?.pid ?? 0)".write(
+            toFile: group + "/cgroup.procs", atomically: false, encoding: .utf8)
+        daemon.process?.signal(SIGHUP)
+        try daemon.eventually("the limit is 80 % of 1 GiB") {
+            try daemon.session().result(SystemInfo.self, "system.info").memoryLimit == (1 << 30) / 10 * 8
+        }
+        #expect(try daemon.stop() == 0)
+    }
 }

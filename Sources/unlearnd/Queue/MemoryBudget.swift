@@ -17,18 +17,27 @@ struct MemoryBudget: Hashable, Sendable {
         limit = configured ?? smaller / 10 * 8
     }
 
-    /// The least limit of this process's control group and those above it (cgroup v2 `memory.max`).
+    /// The least limit of this process's control group and those above it: of the hierarchy that has the memory controller
+    /// (`memory.limit_in_bytes`), or of the unified one (`memory.max`).
     private static func groupLimit() -> Int64? {
+        let groups = (SmallFile.read("/proc/self/cgroup") ?? "").split(separator: "\n").map {
+            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        }
         let root = "/sys/fs/cgroup"
-        guard
-            let line = SmallFile.read("/proc/self/cgroup")?.split(separator: "\n").first(where: {
-                $0.hasPrefix("0::")
-            })
-        else { return SmallFile.read("\(root)/memory/memory.limit_in_bytes").flatMap(number) }
-        var path = String(line.dropFirst(3))
+        if let own = groups.first(where: { $0.count == 3 && $0[1].split(separator: ",").contains("memory") })
+        {
+            return least("memory.limit_in_bytes", in: root + "/memory", from: String(own[2]))
+        }
+        guard let unified = groups.first(where: { $0.count == 3 && $0[0] == "0" }) else { return nil }
+        return least("memory.max", in: root, from: String(unified[2]))
+    }
+
+    /// The least number in the files of this name from a group up to the hierarchy's root.
+    private static func least(_ name: String, in root: String, from group: String) -> Int64? {
+        var path = group
         var least: Int64?
         while true {
-            if let limit = SmallFile.read("\(root)\(path)/memory.max").flatMap(number) {
+            if let limit = SmallFile.read("\(root)\(path)/\(name)").flatMap(number) {
                 least = min(least ?? .max, limit)
             }
             guard path.count > 1, let slash = path.lastIndex(of: "/") else { return least }
