@@ -108,9 +108,7 @@ struct Daemon {
                 throw ListeningSocket.Fault(
                     message: "systemd listens on \(inherited.control.path), but the configuration says "
                         + "\(configuration.socket)",
-                    hint:
-                        "name one path in unlearnd.socket (ListenStream=) and in socket, or disable unlearnd.socket"
-                )
+                    hint: "name one path in both: ListenStream= of unlearnd.socket, and the key socket")
             }
             return (inherited.control, inherited.descriptors)
         }

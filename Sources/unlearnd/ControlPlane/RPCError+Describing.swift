@@ -23,7 +23,7 @@ extension RPCError {
             case .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_CANTOPEN:
                 self.init(
                     .internal,
-                    "the file system of the state directory cannot be written: \(error.message ?? "\(error.resultCode)")",
+                    "the disk of the state directory fails, or cannot be written: \(error.message ?? "\(error.resultCode)")",
                     hint:
                         "nothing was changed; see dmesg for what is wrong with the disk, mount it writable again "
                         + "and restart the daemon")
