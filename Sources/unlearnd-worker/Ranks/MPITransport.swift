@@ -11,11 +11,11 @@ import Synchronization
 /// The library is called by one thread at a time, under the lock; but for transfers that were begun, what is mutable is only
 /// touched by the main thread.
 final class MPITransport: RankTransport, @unchecked Sendable {
-    /// Exchanged messages, what a rank says when it fails, and transfers that were begun.
-    private enum Tag: Int32 {
-        case data = 1
-        case failure = 2
-        case begun = 3
+    /// Exchanged messages, what a rank says when it fails, and the first channel of transfers that were begun.
+    private enum Tag {
+        static let data: Int32 = 1
+        static let failure: Int32 = 2
+        static let begun: Int32 = 3
     }
 
     /// The largest message, bytes: sizes are 32-bit numbers.
@@ -73,7 +73,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             try check(
                 cm_receive(
                     &self.library, buffer.baseAddress, Int32(Self.longestFailure), Int32(other),
-                    Tag.failure.rawValue, &request))
+                    Tag.failure, &request))
             failures.append((other, buffer, request))
         }
     }
@@ -82,15 +82,15 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws {
-        var requests = try start(sends, receives, .data)
+        var requests = try start(sends, receives, Tag.data)
         try wait(for: &requests)
     }
 
     func begin(
-        sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
+        on channel: RankChannel, sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws -> RankTransfer {
-        let requests = Requests(all: try start(sends, receives, .begun))
+        let requests = Requests(all: try start(sends, receives, Tag.begun + Int32(channel.rawValue)))
         return begun.withLock { begun in
             begun.next += 1
             begun.requests[begun.next] = requests
@@ -113,7 +113,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
 
     private func start(
         _ sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
-        _ receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)], _ tag: Tag
+        _ receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)], _ tag: Int32
     ) throws(JobFailure) -> [UnsafeMutableRawPointer?] {
         var requests: [UnsafeMutableRawPointer?] = []
         for (from, bytes) in receives {
@@ -122,7 +122,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
                 try locked {
                     cm_receive(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(from), tag.rawValue, &request)
+                        Int32(min(Self.longest, bytes.count - start)), Int32(from), tag, &request)
                 }
                 requests.append(request)
             }
@@ -133,7 +133,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
                 try locked {
                     cm_send(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(to), tag.rawValue, &request)
+                        Int32(min(Self.longest, bytes.count - start)), Int32(to), tag, &request)
                 }
                 requests.append(request)
             }
@@ -193,7 +193,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             text.count < Self.longestFailure
         else { return }
         text.withUnsafeBytes { text in
-            guard var requests = try? start([(to: 0, bytes: text)], [], .failure) else { return }
+            guard var requests = try? start([(to: 0, bytes: text)], [], Tag.failure) else { return }
             // The first rank ends all when it has read this. Where it is busy otherwise, this one does.
             for _ in 0..<500 {
                 _ = try? test(&requests)
