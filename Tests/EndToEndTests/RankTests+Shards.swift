@@ -17,7 +17,6 @@ extension RankTests {
         ],
         ["finetune", "--data", "r.jsonl", "--lora-rank", "4", "--checkpoint-activations"],
         ["finetune", "--data", "r.jsonl", "--train-layers", "1-2", "--checkpoint-activations"],
-        ["retrain", "--retain", "r.jsonl", "--fresh", "--seed", "5"],
         [
             "ascent", "--forget", "f.jsonl", "--retain", "r.jsonl", "--retain-loss", "kl", "--pairing",
             "cycle",
@@ -28,7 +27,10 @@ extension RankTests {
             "--pairing", "cycle",
         ],
         ["undial", "--forget", "f.jsonl", "--retain", "r.jsonl", "--batch-size", "3", "--pairing", "cycle"],
-        ["altpo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--pairing", "cycle"],
+        [
+            "altpo", "--forget", "f.jsonl", "--retain", "r.jsonl", "--pairing", "cycle",
+            "--max-new-tokens", "6",
+        ],
         ["rmu", "--forget", "f.jsonl", "--retain", "r.jsonl", "--layer", "1", "--pairing", "cycle"],
     ])
     func `two ranks that share the parameters agree with one process, and with themselves bit for bit`(
@@ -54,6 +56,27 @@ extension RankTests {
         }
         #expect(two.training?.count == 2)
         #expect(try daemon.ctl(["store", "verify"]).status == 0)
+    }
+
+    @Test func `ranks that share the parameters make the same fresh weights as one process`() throws {
+        guard Self.hasMPI() else { return }
+        let daemon = try prepared()
+        func retrained(_ more: String...) throws -> Job {
+            let output = try daemon.ctl(
+                [
+                    "submit", "retrain", "--model", "people", "--retain", "\(daemon.directory)/r.jsonl",
+                    "--fresh", "--seed", "5", "--learning-rate", "1e-3", "--epochs", "1", "--epsilon", "1e-3",
+                    "--quiet",
+                ] + more)
+            let id = Int(output.stdout.trimmingCharacters(in: .whitespacesAndNewlines))
+            return try end(daemon, try #require(id, "\(output.stderr)"))
+        }
+        let one = try retrained()
+        let two = try retrained("--ranks", "2", "--shard-parameters")
+        #expect(two.state == .succeeded, "\(String(describing: two.error))")
+        let change = try distance(daemon, VersionNumber(1), one.version)
+        let difference = try distance(daemon, one.version, two.version)
+        #expect(change > 0 && difference <= 1e-5 * change)
     }
 
     @Test func `three ranks that share the parameters, and a last batch that leaves some without rows`()

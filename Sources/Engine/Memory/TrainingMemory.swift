@@ -148,8 +148,12 @@ package struct TrainingMemory: Sendable {
         let own = Ranks.rowsPerRank(rows, count: ranks)
         var training =
             weights + trainedRest + (trainedBlocks + 2 * trainable.count) / ranks
-            + activations(batch(of: own)) + Ranks.scratch
-        if trainedBlocks > 0 { training += ShardedGradients.places * plan.longest + Ranks.scratch }
+            + activations(batch(of: own)) + min(Ranks.scratch, trainedRest)
+        if trainedBlocks > 0 {
+            training +=
+                ShardedGradients.places * plan.longest
+                + min(Ranks.scratch, plan.longest) / ranks * (ranks - 1)
+        }
         let measured = measuring?.floats(weights: weights) ?? 0
         let preparing = cached > 0 ? weights + activations(sizes.batch(of: Self.preparedRows)) : 0
         let drawing = drawn.map { weights + $0.floats(configuration) + activations(sizes.batch(of: 1)) } ?? 0

@@ -52,12 +52,12 @@ package struct ShardPlan: Sendable, Hashable {
     }
 
     /// Of `range` what a rank keeps: its slices, and all that lies in no block.
-    func kept(by rank: Int, of range: Range<Int>) -> [Range<Int>] {
+    package func kept(by rank: Int, of range: Range<Int>) -> [Range<Int>] {
         (whole(of: [range]) + slices.owned(by: rank, of: range)).sorted { $0.lowerBound < $1.lowerBound }
     }
 
     /// Of `range` what other ranks keep and this one does not.
-    func missing(in rank: Int, of range: Range<Int>) -> [Range<Int>] {
+    package func missing(in rank: Int, of range: Range<Int>) -> [Range<Int>] {
         var missing: [Range<Int>] = []
         var start = range.lowerBound
         for kept in kept(by: rank, of: range) + [range.upperBound..<range.upperBound] {
