@@ -11,16 +11,21 @@ import Synchronization
 /// The library is called by one thread at a time, under the lock; but for transfers that were begun, what is mutable is only
 /// touched by the main thread.
 final class MPITransport: RankTransport, @unchecked Sendable {
-    /// Exchanged messages, what a rank says when it fails, and transfers that were begun.
+    /// Exchanged messages, what a rank says when it fails, transfers that were begun, and what the first rank says between
+    /// them.
     private enum Tag: Int32 {
         case data = 1
         case failure = 2
         case begun = 3
+        case announcement = 4
     }
 
     /// The largest message, bytes: sizes are 32-bit numbers.
     private static let longest = 1 << 30
     private static let longestFailure = 8192
+    private static let longestAnnouncement = 64 << 10
+    /// How often announcements are looked for, microseconds.
+    private static let listening: UInt32 = 20_000
     /// How long it asks without a pause; then ever longer ones follow, as others may measure for minutes.
     private static let eager = Duration.milliseconds(20)
 
@@ -32,6 +37,10 @@ final class MPITransport: RankTransport, @unchecked Sendable {
     private let lock = Mutex(())
     /// What was begun and is not done, by the transfer's number.
     private let begun = Mutex(Begun())
+
+    /// The thread that takes announcements.
+    private let listener = Mutex<pthread_t?>(nil)
+    private let isOver = Atomic<Bool>(false)
 
     private struct Begun {
         var next = 0
@@ -170,6 +179,67 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         }
     }
 
+    // MARK: Announcements
+
+    /// Says something to all other ranks, whatever they are at; from any thread. They take it if they listen.
+    func announce(_ text: [UInt8]) throws {
+        guard allowsThreads, text.count < Self.longestAnnouncement else {
+            throw JobFailure(.internal, "\(text.count) bytes cannot be announced to the other ranks")
+        }
+        // Kept for good: it may still be on its way when this returns. There are few, and they are short.
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.count), alignment: 16)
+        bytes.copyBytes(from: text)
+        let own = UnsafeRawBufferPointer(rebasing: bytes[..<text.count])
+        var requests = try start((1..<count).map { (to: $0, bytes: own) }, [], .announcement)
+        _ = try test(&requests)
+    }
+
+    /// Takes what the first rank announces, on a thread of its own, until ``finish()``.
+    func listen(_ take: @escaping @Sendable ([UInt8]) -> Void) {
+        guard allowsThreads else { return }
+        let box = Unmanaged.passRetained(Listener(transport: self, take: take))
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let listener = Unmanaged<Listener>.fromOpaque(argument).takeRetainedValue()
+                do { try listener.transport.takeAnnouncements(listener.take) } catch { complain("\(error)") }
+                return nil
+            }, box.toOpaque())
+        if status == 0 {
+            listener.withLock { $0 = thread }
+        } else {
+            box.release()
+            complain("cannot listen to the first rank: \(String(cString: strerror(status)))")
+        }
+    }
+
+    private final class Listener: Sendable {
+        let transport: MPITransport
+        let take: @Sendable ([UInt8]) -> Void
+        init(transport: MPITransport, take: @escaping @Sendable ([UInt8]) -> Void) {
+            (self.transport, self.take) = (transport, take)
+        }
+    }
+
+    private func takeAnnouncements(_ take: ([UInt8]) -> Void) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Self.longestAnnouncement, alignment: 16)
+        defer { buffer.deallocate() }
+        while true {
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            var requests = try start([], [(from: 0, bytes: buffer)], .announcement)
+            while !(try test(&requests)) {
+                if isOver.load(ordering: .acquiring) {
+                    return try locked { cm_forget(&library, &requests[0]) }
+                }
+                usleep(Self.listening)
+            }
+            take(buffer.prefix { $0 != 0 })
+        }
+    }
+
     // MARK: Failures
 
     func lookForFailures() throws {
@@ -215,6 +285,8 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             failures[index].buffer.deallocate()
         }
         failures = []
+        isOver.store(true, ordering: .releasing)
+        if let thread = listener.withLock({ $0.take() }) { pthread_join(thread, nil) }
         try check(cm_end(&library))
     }
 
