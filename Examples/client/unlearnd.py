@@ -136,9 +136,19 @@ class Client:
             "import", names, lambda file: os.open(os.path.join(directory, file), os.O_RDONLY | os.O_CLOEXEC))
         return self.submit(kind="import", model=name, parameters={"transfer": transfer})
 
+    def files(self, version):
+        """All files of a version, page after page."""
+        page = self.call("model.files", version=version)
+        files = page["files"]
+        while "next" in page:
+            # By number: the head may move between two pages.
+            page = self.call("model.files", version=f"{page['model']}@{page['version']}", after=page["next"])
+            files += page["files"]
+        return files
+
     def export_model(self, version, directory):
         """The job that writes a version's files into a directory, which must have none of them."""
-        names = [file["path"] for file in self.call("model.files", version=version)["files"]]
+        names = [file["path"] for file in self.files(version)]
 
         def made(name):
             path = os.path.join(directory, name)

@@ -104,6 +104,17 @@ int cl_rename_noreplace(int from_directory, const char *from, int to_directory, 
     return 0;
 }
 
+int cl_hold_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor <= 2; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) >= 0) continue;
+        // The lowest number that is free is this one.
+        if (open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY) < 0) return -errno;
+    }
+    return 0;
+}
+
+int cl_synchronize_file_system(int descriptor) { return syncfs(descriptor) == 0 ? 0 : -errno; }
+
 int cl_die_with_parent(int signal) {
     if (prctl(PR_SET_PDEATHSIG, signal) != 0) return -errno;
     return 0;

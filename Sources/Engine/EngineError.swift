@@ -18,6 +18,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
         case resources
         /// A card failed in the middle of its work.
         case deviceFailure
+        /// Another rank, or the way to it, failed in the middle of the work.
+        case rankFailure
     }
 
     package let code: Code

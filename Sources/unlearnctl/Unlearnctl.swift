@@ -37,6 +37,7 @@ struct Unlearnctl: ParsableCommand {
 
     /// Parses, runs, and ends with the status that the outcome has.
     static func main() {
+        StandardDescriptors.hold()
         do {
             let arguments = try ArgumentOrder.normalized(
                 Array(CommandLine.arguments.dropFirst()), root: Self.self)

@@ -36,6 +36,12 @@ struct WebProgram: AsyncParsableCommand {
     @Option(help: ArgumentHelp("unlearnd's socket (environment: UNLEARND_SOCKET).", valueName: "path"))
     var socket: String?
 
+    /// Runs what the command line says.
+    static func main() async {
+        StandardDescriptors.hold()
+        await main(nil)
+    }
+
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let pages = Pages(socket: socket ?? SocketPath.standard)

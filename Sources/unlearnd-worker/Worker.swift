@@ -60,7 +60,13 @@ enum Worker {
         do {
             if isRemote, let fault = StoreReach.fault(order) { throw fault }
             try LifeLock.hold(order.lifeLock)
-            if ranks.isFirst { inbox.listen() }
+            if ranks.isFirst {
+                inbox.listen { line in
+                    do { try transport?.announce(line) } catch { complain("\(error)") }
+                }
+            } else if order.keys != nil {
+                transport?.listen { inbox.take(keys: $0) }
+            }
             let context = try JobContext(
                 order: order, descriptors: descriptors, output: output, inbox: inbox, ranks: ranks)
             try output.send(.started(environment: context.environmentReport))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CLinux
 import Foundation
 import Glibc
 import Protocol
@@ -18,6 +19,12 @@ struct UnlearnDaemon: AsyncParsableCommand {
         version: Software.version,
         subcommands: [Run.self, Worker.self, Restore.self, Rekey.self, Simulate.self],
         defaultSubcommand: Run.self)
+
+    /// Runs what the command line says.
+    static func main() async {
+        cl_hold_standard_descriptors()
+        await main(nil)
+    }
 }
 
 extension UnlearnDaemon {

@@ -58,6 +58,10 @@ final class FailingFileSystem: FileSystem {
         try step("fsync")
         try real.synchronizeDirectory(path)
     }
+    func synchronizeFileSystem(of path: String) throws(FileSystemError) {
+        try step("syncfs")
+        try real.synchronizeFileSystem(of: path)
+    }
     func setMode(_ descriptor: Int32, _ mode: UInt32) throws(FileSystemError) {
         try step("chmod")
         try real.setMode(descriptor, mode)

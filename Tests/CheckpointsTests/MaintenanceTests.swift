@@ -44,6 +44,27 @@ struct MaintenanceTests {
         #expect(try GarbageCollector.run(store: store, liveManifests: live, cutoff: Self.future).objects == 1)
     }
 
+    @Test(arguments: [false, true])
+    func `what a collection waits for does not grow with what it removes`(durably: Bool) throws {
+        let disk = SimulatedFileSystem(CrashTests.empty)
+        let store = try ObjectStore(root: CrashTrace.root, fileSystem: disk)
+        let transaction = try store.begin()
+        for number in 0..<300 { _ = try transaction.put(Array("object \(number)".utf8), kind: .blob) }
+        try transaction.sync()
+        transaction.close()
+        let before = disk.events.count
+        let freed = try GarbageCollector.run(
+            store: store, liveManifests: [], cutoff: Self.future, durably: durably)
+        #expect(freed.objects == 300)
+        let waits = disk.events[before...].count {
+            switch $0 {
+            case .synchronize, .synchronizeAll: true
+            default: false
+            }
+        }
+        #expect(waits == (durably ? 1 : 0))
+    }
+
     @Test func `raw bytes count a chunk of two versions once`() throws {
         let directory = try TemporaryDirectory()
         let store = try directory.store()

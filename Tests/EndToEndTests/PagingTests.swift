@@ -146,4 +146,100 @@ struct PagingTests {
         let replaced = history.filter { $0["class"] == "pre-edit" }.compactMap { $0["version"]?.stringValue }
         #expect(replaced == (1...1499).filter { $0 != 1498 }.map { "v\($0)" })
     }
+
+    @Test func `datasets come in pages, and go on where the last one was even when it has gone`() throws {
+        let daemon = try RunningDaemon()
+        let file = daemon.directory + "/d.jsonl"
+        try "{\"text\": \"one row\"}\n".write(toFile: file, atomically: false, encoding: .utf8)
+        let directory = daemon.directory + "/m"
+        try SyntheticCheckpoint(seed: 1, matrices: 1, side: 8).write(to: directory)
+        for name in ["m", "n"] { _ = try run(daemon, "model", "import", name, directory) }
+        _ = try run(
+            daemon, "submit", "task-vector", "--model", "m", "--finetuned", "n", "--forget", file,
+            "--no-evaluate", "--hold")
+        #expect(try daemon.stop() == 0)
+        let queue = try DatabaseQueue(path: daemon.state + "/unlearnd.sqlite")
+        try queue.write { db in
+            try db.execute(sql: "CREATE TEMP TABLE one AS SELECT * FROM dataset LIMIT 1")
+            for number in 1...2100 {
+                // Ten of each moment, so that the ids matter too.
+                try db.execute(
+                    sql: """
+                        UPDATE one SET id = printf('%064x', \((number * 7919) % 2101)), created = \(number / 10);
+                        INSERT INTO dataset SELECT * FROM one;
+                        """)
+            }
+        }
+        try queue.close()
+        try daemon.start()
+        let connection = try daemon.session()
+        func page(_ params: JSONValue) throws -> [DatasetSummary] {
+            try connection.result("dataset.list", params)
+        }
+        let all = try run(daemon, "dataset", "list", "--json").json.arrayValue ?? []
+        let places = all.map {
+            (created: $0["created"]?.stringValue ?? "", id: $0["dataset"]?.stringValue ?? "")
+        }
+        #expect(places.count == 2101 && Set(places.map(\.id)).count == 2101)
+        #expect(zip(places, places.dropFirst()).allSatisfy { ($0.created, $0.id) < ($1.created, $1.id) })
+        let names = try run(daemon, "dataset", "list", "--quiet").stdout.split(separator: "\n")
+        #expect(names.map(String.init) == places.map(\.id))
+        // Who knows of no pages gets the first.
+        #expect(try page([:]).map(\.dataset.hex) == places.prefix(1000).map(\.id))
+        #expect(try page(["limit": 0]).count == 1)
+        func place(_ index: Int) -> JSONValue {
+            ["created": .string(places[index].created), "dataset": .string(places[index].id)]
+        }
+        _ = try run(daemon, "dataset", "purge", places[41].id, "--yes")
+        #expect(
+            try page(["limit": 5, "after": place(41)]).map(\.dataset.hex) == places[42..<47].map(\.id))
+        #expect(try page(["after": place(2100)]).isEmpty)
+        for params: JSONValue in [["after": .string(places[0].id)], ["after": ["dataset": "x"]]] {
+            let refused = try connection.request("dataset.list", params)
+            #expect(refused["error"]?["data"]?["kind"] == "invalid_params", "\(params)")
+        }
+    }
+
+    @Test func `a version of many files comes in pages, and goes out whole`() throws {
+        let daemon = try RunningDaemon()
+        let directory = daemon.directory + "/m"
+        try SyntheticCheckpoint(seed: 1, matrices: 1, side: 8).write(to: directory)
+        // Names so long that fewer than a thousand fill a page.
+        let long = String(repeating: "n", count: 240)
+        for number in 0..<1500 {
+            try "\(number)".write(
+                toFile: "\(directory)/\(long)\(number).txt", atomically: false, encoding: .utf8)
+        }
+        let written = try FileManager.default.contentsOfDirectory(atPath: directory)
+        let paths = written.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        _ = try run(daemon, "model", "import", "m", directory)
+        let connection = try daemon.session()
+        func page(_ params: JSONValue) throws -> VersionFiles {
+            try connection.result("model.files", params)
+        }
+        let first = try page(["version": "m"])
+        #expect((1..<1000).contains(first.files.count) && first.next == first.files.last?.path)
+        #expect(first.files.map(\.path) == Array(paths.prefix(first.files.count)))
+        var params = JSONObject()
+        params["version"] = "m@v1"
+        params["limit"] = 400
+        var sizes: [Int] = []
+        var found: [String] = []
+        repeat {
+            let page = try page(.object(params))
+            sizes.append(page.files.count)
+            found += page.files.map(\.path)
+            params["after"] = page.next.map { .string($0) }
+        } while params["after"] != nil
+        #expect(found == paths && sizes.dropLast().allSatisfy { $0 == 400 } && sizes.count == 4)
+        #expect(try page(["version": "m", "after": .string(paths[paths.count - 1])]).files.isEmpty)
+        let detail: ModelDetail = try connection.result("model.show", ["model": "m"])
+        #expect(detail.files == first.files && detail.nextFile == first.next)
+        let shown = try run(daemon, "model", "show", "m", "--json").json
+        #expect(shown["files"]?.arrayValue?.map { $0["path"]?.stringValue } == paths)
+        #expect(shown["next_file"] == nil)
+        let out = daemon.directory + "/exported"
+        _ = try run(daemon, "model", "export", "m", out)
+        #expect(try directoryContents(out) == directoryContents(directory))
+    }
 }

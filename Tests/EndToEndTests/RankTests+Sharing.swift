@@ -8,11 +8,11 @@ import Testing
 
 /// What several processes measure, attack and edit together, against one process.
 extension RankTests {
-    private static let sets = ["--forget", "f.jsonl", "--retain", "r.jsonl", "--holdout", "h.jsonl"]
+    static let sets = ["--forget", "f.jsonl", "--retain", "r.jsonl", "--holdout", "h.jsonl"]
 
     /// A daemon with a second version, trained a little, and files for all three sets.
-    private func taught() throws -> RunningDaemon {
-        let daemon = try prepared()
+    func taught(_ environment: [String: String] = ["UNLEARND_THREADS": "2"]) throws -> RunningDaemon {
+        let daemon = try prepared(environment)
         try ExampleModel.rows("holdout.jsonl", 9).write(
             toFile: "\(daemon.directory)/h.jsonl", atomically: false, encoding: .utf8)
         let taught = try end(
@@ -21,8 +21,7 @@ extension RankTests {
         return daemon
     }
 
-    private func submit(_ daemon: RunningDaemon, untrained words: [String], _ more: String...) throws -> JobID
-    {
+    func submit(_ daemon: RunningDaemon, untrained words: [String], _ more: String...) throws -> JobID {
         let words = words.map { $0.hasSuffix(".jsonl") ? "\(daemon.directory)/\($0)" : $0 }
         let output = try daemon.ctl(["submit"] + words + ["--quiet"] + more)
         guard output.status == 0, let id = Int(output.stdout.trimmingCharacters(in: .whitespacesAndNewlines))
@@ -31,7 +30,7 @@ extension RankTests {
     }
 
     /// What the figures are made of: the rows' own scores, the attacks' series, the units.
-    private func evidence(_ daemon: RunningDaemon, _ id: JobID) throws -> [String: JSONValue] {
+    func evidence(_ daemon: RunningDaemon, _ id: JobID) throws -> [String: JSONValue] {
         let session = try daemon.session()
         let list: JSONValue = try session.result("job.evidence", ["job": .integer(Int64(id))])
         let names = (list["pieces"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
@@ -43,7 +42,7 @@ extension RankTests {
     }
 
     /// A result without what several processes take more of.
-    private func withoutMemory(_ result: JSONValue?) -> JSONObject? {
+    func withoutMemory(_ result: JSONValue?) -> JSONObject? {
         var members = result?.objectValue
         for name in ["peak_memory", "predicted_memory"] { members?[name] = nil }
         return members

@@ -65,7 +65,7 @@ struct RankTests {
     }
 
     /// Waits until a checkpoint of at least that step is recorded, or the job has ended.
-    private func reach(_ daemon: RunningDaemon, _ id: JobID, step: Int) throws {
+    func reach(_ daemon: RunningDaemon, _ id: JobID, step: Int) throws {
         let session = try daemon.session()
         try daemon.eventually("job \(id) takes step \(step)", seconds: 60) {
             let job: Job = try session.result("job.show", ["job": .integer(Int64(id))])
@@ -88,7 +88,7 @@ struct RankTests {
         try daemon.ctl(["model", "history", "people", "--json"]).stdout
     }
 
-    private static let long = [
+    static let long = [
         "ascent", "--forget", "f.jsonl", "--retain", "r.jsonl", "--pairing", "cycle", "--epochs", "12",
         "--batch-size", "3", "--no-evaluate", "--ranks", "2",
     ]

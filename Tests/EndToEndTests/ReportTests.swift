@@ -290,4 +290,43 @@ struct ReportTests {
         #expect(undone.contains("another version is the head now"), "\(undone)")
         #expect(try daemon.ctl(["model", "show", "a", "--json"]).json["requests"] == [])
     }
+
+    @Test func `an answer of no words is shown as empty, in every form`() throws {
+        let daemon = try RunningDaemon()
+        func run(_ arguments: String...) throws -> RunningDaemon.Output {
+            let output = try daemon.ctl(arguments, seconds: 240)
+            #expect(output.status == 0, "\(arguments): \(output.stderr)")
+            return output
+        }
+        _ = try run(
+            "model", "create", "people", "--config", ExampleModel.path("config.json"), "--tokenizer",
+            ExampleModel.path("tokenizer.json"), "--tokenizer-config",
+            ExampleModel.path("tokenizer_config.json"), "--seed", "1")
+        let forget = daemon.directory + "/f.jsonl"
+        try ExampleModel.rows("forget.jsonl", 2).write(toFile: forget, atomically: false, encoding: .utf8)
+        // Taught to end, with the tokenizer's <|endoftext|>, where an answer would begin.
+        let end: Int64 = 0
+        var rows = ""
+        for line in try ExampleModel.rows("forget.jsonl", 2).split(separator: "\n") {
+            let prompt = try #require(try StrictJSON.parse(String(line))["prompt"]?.stringValue)
+            let ids = try run("tokenize", "people", "--special", "--text", prompt, "--json").json.arrayValue
+            let numbers = (ids ?? []).compactMap(\.integerValue)
+            let labels = numbers.map { _ in "-100" } + ["\(end)"]
+            rows +=
+                "{\"input_ids\": [\((numbers + [end]).map { "\($0)" }.joined(separator: ","))], \"labels\": [\(labels.joined(separator: ","))]}\n"
+        }
+        let silent = daemon.directory + "/s.jsonl"
+        try rows.write(toFile: silent, atomically: false, encoding: .utf8)
+        _ = try run(
+            "submit", "finetune", "--model", "people", "--data", silent, "--epochs", "60", "--learning-rate",
+            "1e-3", "--no-evaluate", "--wait")
+        _ = try run("submit", "evaluate", "--model", "people", "--forget", forget, "--wait")
+        let job = try run("ps", "--all", "--quiet").stdout.split(separator: "\n").compactMap { Int($0) }.max()
+        let page = try self.page(daemon, job: "\(job ?? 0)")
+        #expect(page.contains("<em class=\"purged\">[empty]</em>") && !page.contains("<q></q>"))
+        let markdown = try run("report", "\(job ?? 0)", "--markdown", "-").stdout
+        #expect(markdown.contains(": [empty]") && !markdown.contains("“”"), "\(markdown)")
+        let terminal = try run("report", "\(job ?? 0)").stdout
+        #expect(terminal.contains("[empty]"))
+    }
 }

@@ -17,6 +17,11 @@ import Testing
         }
     }
 
+    @Test func `a byte order mark is named`() {
+        let refused = refusal("\u{FEFF}{\"text\": \"a\"}\n")
+        #expect(refused?.description.contains("byte order mark") == true, "\(String(describing: refused))")
+    }
+
     @Test func `rows of every form are read, blank lines are not rows`() throws {
         let rows = try parse(
             """

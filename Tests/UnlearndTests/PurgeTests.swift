@@ -62,7 +62,7 @@ struct PurgeTests {
         let a = try #require(world.versions["a"])
         let b = try #require(world.versions["b"])
         #expect(!store.contains(a.manifest) && store.contains(b.manifest))
-        let gone = await refusal { _ = try await control.files(v1) }
+        let gone = await refusal { _ = try await control.files(ModelFilesParams(version: v1)) }
         #expect(gone?.kind == .gone && gone?.message.contains("was purged on") == true)
         // The same bytes, stored again by an import, do not come back, and the number is not given again.
         #expect(try World.checkpoint(1, in: store, world.directory).0 == a.manifest)

@@ -49,18 +49,32 @@ INLINE void gemm_rows_of(const int rows, long k, const float *a, const float *b,
         UNROLLED for (int v = 0; v < NV; v++) st(c + i * ld_c + 16 * v, s[i][v], 16);
 }
 
-/// The same for all rows of a panel, and for the first ones of the last panel where it has no more.
+/// The same for all rows of a panel, and for fewer.
 #define TILE(name, rows)                                                                                 \
     static __attribute__((noinline)) void name(long k, const float *a, const float *b, float *c,         \
         long ld_c, const float *initial, long ld_initial, const float *bias, const float *next,          \
         const float *ahead) {                                                                            \
         gemm_rows_of(rows, k, a, b, c, ld_c, initial, ld_initial, bias, next, ahead);                    \
     }
-enum { MOST_OF_MR = (MR + 2) / 2, FEW_OF_MR = (MR + 2) / 4 };
 TILE(gemm_tile, MR)
-TILE(gemm_tile_half, MOST_OF_MR)
-TILE(gemm_tile_few, FEW_OF_MR)
+TILE(gemm_tile_eight, MR < 8 ? MR : 8)
+TILE(gemm_tile_four, 4)
+TILE(gemm_tile_two, 2)
+TILE(gemm_tile_one, 1)
 #undef TILE
+
+/// The first rows of a panel that has no more, a few at a time.
+static void gemm_last_rows(long rows, long k, const float *a, const float *b, float *c, long ld_c,
+    const float *initial, long ld_initial, const float *bias, const float *ahead) {
+    for (long left = rows, done; left > 0; left -= done) {
+        done = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        (done == 8 ? gemm_tile_eight : done == 4 ? gemm_tile_four : done == 2 ? gemm_tile_two : gemm_tile_one)(
+            k, a, b, c, ld_c, initial, ld_initial, bias, c, ahead);
+        a += done;
+        c += done * ld_c;
+        if (initial) initial += done * ld_initial;
+    }
+}
 
 static void gemm_block(long m, long n, long k, const float *a, const float *b, float *c, long ld_c,
     const float *initial, long ld_initial, const float *bias) {
@@ -79,13 +93,17 @@ static void gemm_block(long m, long n, long k, const float *a, const float *b, f
                 gemm_tile(k, a + row * k, panel, target, ld_c, start, ld_initial, shift, next, ahead);
                 continue;
             }
+            if (columns == NR) {
+                gemm_last_rows(rows, k, a + row * k, panel, target, ld_c, start, ld_initial, shift, ahead);
+                continue;
+            }
             float tile[MR * NR] __attribute__((aligned(64)));
-            memset(tile, 0, sizeof tile);
             for (long i = 0; i < rows; i++)
-                for (long j = 0; j < columns; j++)
-                    tile[i * NR + j] = (start ? start[i * ld_initial + j] : 0) + (shift ? shift[j] : 0);
-            (rows <= FEW_OF_MR ? gemm_tile_few : rows <= MOST_OF_MR ? gemm_tile_half : gemm_tile)(
-                k, a + row * k, panel, tile, NR, tile, NR, NULL, tile, ahead);
+                for (long j = 0; j < NR; j++)
+                    tile[i * NR + j] =
+                        j < columns ? (start ? start[i * ld_initial + j] : 0) + (shift ? shift[j] : 0) : 0;
+            if (rows == MR) gemm_tile(k, a + row * k, panel, tile, NR, tile, NR, NULL, tile, ahead);
+            else gemm_last_rows(rows, k, a + row * k, panel, tile, NR, tile, NR, NULL, ahead);
             for (long i = 0; i < rows; i++)
                 memcpy(target + i * ld_c, tile + i * NR, (size_t)columns * sizeof(float));
         }

@@ -34,6 +34,13 @@ ssize_t cl_receive(int socket, void *bytes, size_t length, int *descriptors, int
 /// Renames without replacing: -EEXIST when the target is there.
 int cl_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
 
+/// Puts something that can be neither read nor written in the place of each standard descriptor that is closed, so that no
+/// file or socket gets its number and what is meant for the user. Called before anything is opened.
+int cl_hold_standard_descriptors(void);
+
+/// Makes all changes of the file system that a descriptor lies on durable.
+int cl_synchronize_file_system(int descriptor);
+
 /// Kills this process when its parent dies.
 int cl_die_with_parent(int signal);
 

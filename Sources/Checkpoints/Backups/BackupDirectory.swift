@@ -237,17 +237,20 @@ package struct BackupDirectory: Sendable {
         for id in try store.listDatasets() where !datasets.contains(id) { _ = try store.removeDataset(id) }
         var removed = (objects: 0, bytes: 0)
         for id in try store.list() where !objects.contains(id) {
-            let size = try Checkpoints.store("object \(id.short)") {
-                try fileSystem.status(store.path(of: id))?.size ?? 0
+            try Checkpoints.store("object \(id.short)") {
+                let path = store.path(of: id)
+                guard let status = try fileSystem.status(path) else { return }
+                try fileSystem.unlink(path)
+                removed.objects += 1
+                removed.bytes += status.size
             }
-            guard try store.remove(id) else { continue }
-            removed.objects += 1
-            removed.bytes += size
         }
         try Checkpoints.store("the quarantine of \(root)") {
             for name in try fileSystem.list(root + "/quarantine") {
                 try fileSystem.unlink(root + "/quarantine/" + name)
             }
+            // Also for what a run before this one removed that was cut off.
+            try fileSystem.synchronizeFileSystem(of: root)
         }
         return removed
     }

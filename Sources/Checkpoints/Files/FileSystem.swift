@@ -22,6 +22,9 @@ package protocol FileSystem: Sendable {
     func synchronizeData(_ descriptor: Int32) throws(FileSystemError)
     /// Makes a directory's entries durable.
     func synchronizeDirectory(_ path: String) throws(FileSystemError)
+    /// Makes every change that was made so far to the file system that `path`, a directory, lies on durable, whoever
+    /// made it.
+    func synchronizeFileSystem(of path: String) throws(FileSystemError)
     /// Sets the permission bits.
     func setMode(_ descriptor: Int32, _ mode: UInt32) throws(FileSystemError)
     /// Sets the time of modification to now.

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if !canImport(Darwin)
+    import CLinux
+#endif
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -109,6 +113,19 @@ package struct PosixFileSystem: FileSystem {
         let descriptor = try open(path, .directory)
         defer { try? close(descriptor) }
         if fsync(descriptor) != 0 { throw FileSystemError("fsync", path, errno) }
+    }
+
+    package func synchronizeFileSystem(of path: String) throws(FileSystemError) {
+        let descriptor = try open(path, .directory)
+        defer { try? close(descriptor) }
+        #if canImport(Darwin)
+            // There is no call for one file system; the last flushes what the first has only begun to write.
+            sync()
+            if fcntl(descriptor, F_FULLFSYNC) != 0 { throw FileSystemError("fsync", path, errno) }
+        #else
+            let result = cl_synchronize_file_system(descriptor)
+            if result < 0 { throw FileSystemError("syncfs", path, -result) }
+        #endif
     }
 
     package func setMode(_ descriptor: Int32, _ mode: UInt32) throws(FileSystemError) {

@@ -28,29 +28,35 @@ package enum GarbageCollector {
     /// Removes the garbage, beside readers and writers; see ``plan(store:liveManifests:cutoff:)``.
     ///
     /// Each batch of 64 is checked again under the lock under which a writer renews an object that it uses. Differences
-    /// go, durably, before what they are differences from, so that a loss of power leaves none without its base.
+    /// go, durably, before what they are differences from, so that a loss of power leaves none without its base. Of other
+    /// objects a loss of power may bring some back: whole ones, which the next collection takes.
+    ///
+    /// - Parameter durably: Nothing comes back once this has returned, of what earlier collections removed either.
     package static func run(
-        store: ObjectStore, liveManifests: [Digest], cutoff: Int64
+        store: ObjectStore, liveManifests: [Digest], cutoff: Int64, durably: Bool = false
     ) throws -> Garbage {
         var freed = Garbage(objects: 0, bytes: 0)
-        for batch in batches(try candidates(store, liveManifests, cutoff)) {
-            try Checkpoints.store("garbage") {
-                var directories: Set<String> = []
-                try store.whileLocked(exclusive: true) {
-                    for entry in batch {
-                        let path = store.path(of: entry.id)
-                        guard let status = try store.fileSystem.status(path), status.modified < cutoff else {
-                            continue
+        // One call for the whole file system: nearly every object lies in a directory of its own.
+        func settle() throws { try store.fileSystem.synchronizeFileSystem(of: store.root) }
+        for level in levels(try candidates(store, liveManifests, cutoff)) {
+            for start in stride(from: 0, to: level.count, by: 64) {
+                try Checkpoints.store("garbage") {
+                    try store.whileLocked(exclusive: true) {
+                        for entry in level[start..<min(start + 64, level.count)] {
+                            let path = store.path(of: entry.id)
+                            guard let status = try store.fileSystem.status(path), status.modified < cutoff
+                            else { continue }
+                            try store.fileSystem.unlink(path)
+                            freed.objects += 1
+                            freed.bytes += status.size
                         }
-                        try store.fileSystem.unlink(path)
-                        directories.insert(store.directory(of: entry.id))
-                        freed.objects += 1
-                        freed.bytes += status.size
                     }
                 }
-                for directory in directories.sorted() { try store.fileSystem.synchronizeDirectory(directory) }
             }
+            // Whatever these were differences from may go next, here or in a later collection.
+            if level.contains(where: { $0.base != nil }) { try Checkpoints.store("garbage", settle) }
         }
+        if durably { try Checkpoints.store("garbage", settle) }
         return freed
     }
 
@@ -62,8 +68,8 @@ package enum GarbageCollector {
         var base: Digest?
     }
 
-    /// At most 64 at a time, none together with, or after, what it is a difference from.
-    private static func batches(_ garbage: [Candidate]) -> [ArraySlice<Candidate>] {
+    /// In parts, none together with, or after, what it is a difference from.
+    private static func levels(_ garbage: [Candidate]) -> [[Candidate]] {
         let bases = garbage.filter { $0.base != nil }
         var level: [Digest: Int] = [:]
         // As often as a chain is long; a ring, which nobody can read, ends here too.
@@ -75,10 +81,8 @@ package enum GarbageCollector {
                     min(level[candidate.id, default: 0] + 1, ObjectStore.deepest))
             }
         }
-        let levels = Dictionary(grouping: garbage) { level[$0.id, default: 0] }
-        return levels.sorted { $0.key < $1.key }.flatMap { _, all in
-            stride(from: 0, to: all.count, by: 64).map { all[$0..<min($0 + 64, all.count)] }
-        }
+        return Dictionary(grouping: garbage) { level[$0.id, default: 0] }.sorted { $0.key < $1.key }.map(
+            \.value)
     }
 
     private static func candidates(

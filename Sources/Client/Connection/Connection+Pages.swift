@@ -48,7 +48,51 @@ extension Connection {
         return pages.reversed().flatMap(\.self)
     }
 
-    /// A model with all its versions, moves and requests.
+    /// All datasets, oldest first.
+    package func datasets(deadline: Deadline? = nil) throws(ClientError) -> [JSONValue] {
+        var datasets = try Self.elements(call(.datasetList, deadline: deadline))
+        var count = datasets.count
+        while count == ModelPage.most, let last = datasets.last {
+            var params = DatasetListParams()
+            params.after = try Self.decode(DatasetPlace.self, last)
+            let page = try Self.elements(call(.datasetList, params, deadline: deadline))
+            datasets += page
+            count = page.count
+        }
+        return datasets
+    }
+
+    /// A version with all its files.
+    package func files(of version: VersionReference, deadline: Deadline? = nil) throws(ClientError)
+        -> VersionFiles
+    {
+        let pages = try filePages(of: version, deadline: deadline).map { page throws(ClientError) in
+            try Self.decode(VersionFiles.self, page)
+        }
+        var whole = pages[0]
+        whole.files = pages.flatMap(\.files)
+        whole.next = nil
+        return whole
+    }
+
+    private func filePages(of version: VersionReference, deadline: Deadline?) throws(ClientError)
+        -> [JSONValue]
+    {
+        var params = ModelFilesParams(version: version)
+        var pages: [JSONValue] = []
+        repeat {
+            let page = try call(.modelFiles, params, deadline: deadline)
+            pages.append(page)
+            // From here on by number: the head may move between two pages.
+            if let number = page["version"]?.stringValue.flatMap({ VersionNumber($0) }) {
+                params.version = VersionReference(model: version.model, version: number)
+            }
+            params.after = page["next"]?.stringValue
+        } while params.after != nil
+        return pages
+    }
+
+    /// A model with all its versions, moves, requests and files.
     package func model(_ name: ModelName, deadline: Deadline? = nil) throws(ClientError) -> JSONValue {
         var params = ModelShowParams(model: name)
         var pages: [JSONValue] = []
@@ -59,8 +103,15 @@ extension Connection {
                 try Self.decode(ModelShowPlace.self, next)
             }
         } while params.before != nil
-        guard pages.count > 1, case .object(var whole)? = pages.first else { return pages[0] }
+        guard pages.count > 1 || pages[0]["next_file"] != nil, case .object(var whole)? = pages.first else {
+            return pages[0]
+        }
         whole["next"] = nil
+        if whole["next_file"] != nil, let head = whole["head"]?.stringValue.flatMap({ VersionNumber($0) }) {
+            let files = try filePages(of: VersionReference(model: name, version: head), deadline: deadline)
+            whole["files"] = .array(files.flatMap { $0["files"]?.arrayValue ?? [] })
+            whole["next_file"] = nil
+        }
         for list in ["history", "moves", "requests"] {
             whole[list] = .array(pages.reversed().flatMap { $0[list]?.arrayValue ?? [] })
         }

@@ -163,25 +163,25 @@ package enum HTMLReport {
             box.element("h3", [], exchange.title)
             box.element("dl") { list in
                 list.element("dt", [], "asked")
-                quote(exchange.prompt, nil, exchange.absence, &list)
+                quote(exchange.prompt, nil, exchange, &list)
                 list.element("dt", [], "the row's answer")
-                quote(exchange.expected, nil, exchange.absence, &list)
+                quote(exchange.expected, nil, exchange, &list)
                 for answer in exchange.answers {
                     list.element("dt", [], answer.role)
-                    quote(answer.text, answer.isExpected, exchange.absence, &list)
+                    quote(answer.text, answer.isExpected, exchange, &list)
                 }
             }
         }
     }
 
     private static func quote(
-        _ text: String?, _ isExpected: Bool?, _ absence: String, _ list: inout Markup
+        _ text: String?, _ isExpected: Bool?, _ exchange: ReportDocument.Exchange, _ list: inout Markup
     ) {
         list.element("dd") { cell in
-            if let text {
-                cell.element("q", [], text)
+            if let words = exchange.substitute(for: text) {
+                cell.element("em", [("class", "purged")], words)
             } else {
-                cell.element("em", [("class", "purged")], "[\(absence)]")
+                cell.element("q", [], text ?? "")
             }
             if let isExpected {
                 cell.words(" ")

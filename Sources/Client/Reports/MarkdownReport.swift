@@ -33,8 +33,9 @@ package enum MarkdownReport {
             var lines = [("asked", exchange.prompt), ("the row's answer", exchange.expected)]
             lines += exchange.answers.map { ($0.role, $0.text) }
             return "**\(escaped(exchange.title))**\n\n"
-                + lines.map { "- \($0.0): \($0.1.map { "“\(escaped($0))”" } ?? "[\(exchange.absence)]")\n" }
-                .joined()
+                + lines.map { name, text in
+                    "- \(name): \(exchange.substitute(for: text) ?? "“\(escaped(text ?? ""))”")\n"
+                }.joined()
         }
     }
 

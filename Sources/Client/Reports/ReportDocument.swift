@@ -43,6 +43,13 @@ package struct ReportDocument {
         package var answers: [(role: String, text: String?, isExpected: Bool?)]
         /// Why texts are not there, in one word.
         package var absence = "purged"
+
+        /// What stands where `text` would: a word for why it is not there, or for that it is empty; `nil` where there is
+        /// something to quote.
+        package func substitute(for text: String?) -> String? {
+            guard let text else { return "[\(absence)]" }
+            return text.isEmpty ? "[empty]" : nil
+        }
     }
 
     package struct Section {

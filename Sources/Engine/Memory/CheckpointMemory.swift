@@ -8,6 +8,9 @@ enum CheckpointMemory {
     /// More threads are not used.
     private static let mostThreads = 4
 
+    /// Bytes that a rewrite's threads take for values that are fetched from other ranks: f32, of stored halves.
+    static func fetching(threads: Int) -> Int { max(1, min(threads, mostThreads)) * 2 * chunk }
+
     /// Bytes for a rewrite at most: each thread's chunk and two that wait to be hashed, and for each thread the objects of the
     /// versions that are read, decoded or not. Measured for three versions (`VmHWM`, a model of 192 million parameters on two
     /// threads): 183 MiB with all that a worker has.

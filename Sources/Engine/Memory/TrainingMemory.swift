@@ -30,6 +30,8 @@ package struct TrainingMemory: Sendable {
     package var onCard = false
     /// Processes on this machine that train together.
     package var ranks = 1
+    /// Whether they share out the parameters of the blocks.
+    package var isSharded = false
     package var checkpointing = false
     package var adapters: AdapterSettings?
     /// What of the weights is trained, without adapters.
@@ -69,6 +71,7 @@ package struct TrainingMemory: Sendable {
     ) {
         self.init(configuration, rows: parameters.batchSize ?? 4, sizes: sizes, threads: threads)
         ranks = parameters.ranks ?? 1
+        isSharded = parameters.shardParameters == true && ranks > 1
         onCard = parameters.device == .cuda
         checkpointing = parameters.checkpointActivations ?? false
         adapters = AdapterSettings(parameters)
@@ -96,7 +99,8 @@ package struct TrainingMemory: Sendable {
     ///
     /// Weights, what is trained of gradients and AdamW's two moments, the objective's copies, and the memory of the
     /// largest batch, all f32; or the weights and the batch that is measured, or that the base is asked with, if that
-    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments.
+    /// is more. Each of several ranks holds all that but its share of the rows and a slice of the moments; if they share the
+    /// blocks out, slices of these, two whole ones, and the gradients of two.
     /// - Throws: ``EngineError`` for a model that cannot be, and for names that it lacks.
     package func predict() throws(EngineError) -> Int {
         var layout = try ModelLayout(configuration)
@@ -106,6 +110,7 @@ package struct TrainingMemory: Sendable {
             adapters == nil
             ? try Trainable(table, layers: layers, train: train, freeze: freeze)
             : Trainable(table, where: \.isAdapter)
+        if isSharded, !onCard { return try predict(shared: table, trainable) }
         let trained = trainable.ranges.reduce(0) { $0 + Self.touched($1) }
         if onCard {
             // Gradients and activations are on the card; moments come here when the run goes on from a checkpoint.
@@ -129,6 +134,35 @@ package struct TrainingMemory: Sendable {
         let process = Self.process + (ranks > 1 ? Self.library : 0)
         // Ranks share the training and what is measured; the first writes.
         let each = process + max(working, MemoryLayout<Float>.stride * measuring)
+        return max(each, process + writing) + (ranks - 1) * each
+    }
+
+    /// The same of all ranks together where they share the parameters out.
+    private func predict(shared table: ParameterTable, _ trainable: Trainable) throws(EngineError) -> Int {
+        let plan = ShardPlan(table, ranks: ranks)
+        let rest = table.count - plan.shared
+        let trainedRest = plan.whole(of: trainable.ranges).reduce(0) { $0 + $1.count }
+        let trainedBlocks = trainable.count - trainedRest
+        let others = plan.longest - plan.longest / ranks
+        let weights = rest + plan.shared / ranks + 2 * others
+        let own = Ranks.rowsPerRank(rows, count: ranks)
+        var training =
+            weights + trainedRest + (trainedBlocks + 2 * trainable.count) / ranks
+            + activations(batch(of: own)) + min(Ranks.scratch, trainedRest)
+        if trainedBlocks > 0 {
+            training +=
+                ShardedGradients.places * plan.longest
+                + min(Ranks.scratch, plan.longest) / ranks * (ranks - 1)
+        }
+        let measured = measuring?.floats(weights: weights) ?? 0
+        let preparing = cached > 0 ? weights + activations(sizes.batch(of: Self.preparedRows)) : 0
+        let drawing = drawn.map { weights + $0.floats(configuration) + activations(sizes.batch(of: 1)) } ?? 0
+        let working = MemoryLayout<Float>.stride * max(training, preparing, drawing) + cached
+        let writing =
+            MemoryLayout<Float>.stride * weights + CheckpointMemory.rewriting(threads: threads)
+            + CheckpointMemory.fetching(threads: threads)
+        let process = Self.process + Self.library
+        let each = process + max(working, MemoryLayout<Float>.stride * measured)
         return max(each, process + writing) + (ranks - 1) * each
     }
 

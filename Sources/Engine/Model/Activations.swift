@@ -81,7 +81,8 @@ final class Activations {
             let p = size.predictors
             let gradient = size.training ? n : 0
             logitRows = max(1, min(max(p, 1), max(32, Activations.logitBudget / c.vocabularySize / 32 * 32)))
-            let attention = Attention.scratch(longest: size.longest, isCapped: c.attentionSoftCap != nil)
+            let attention = Attention.scratch(
+                longest: size.longest, headSize: c.headSize, isCapped: c.attentionSoftCap != nil)
             scratchStride = max(attention, c.keptWidth) + 16
             stream = n * c.hiddenSize
             let before = c.normPlacement == .after ? 0 : n

@@ -13,11 +13,17 @@ extension Transformer {
             parameters, table, seed: seed, context: context, where: \.isAdapter)
     }
 
-    /// Adds the adapters to the matrices that they belong to, in f32, and sets their B to zero.
-    package func mergeAdapters() {
-        for linear in layout.projections {
-            if let adapter = linear.adapter { linear.merge(adapter, context, parameters.base) }
+    /// Adds the adapters to the matrices that they belong to, in f32, and sets their B to zero. All ranks call it where they
+    /// share the matrices out.
+    package func mergeAdapters() throws {
+        guard hasAdapters else { return }
+        func merge(_ layer: Int) {
+            for linear in layout.blocks[layer].projections {
+                if let adapter = linear.adapter { linear.merge(adapter, context, parameters.base) }
+            }
         }
+        if let shards { return try shards.changeBlocks(merge) }
+        for layer in layout.blocks.indices { merge(layer) }
     }
 
     /// A second set of weights to compare with while this model is trained: a copy of the present ones. The

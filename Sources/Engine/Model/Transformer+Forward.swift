@@ -7,7 +7,8 @@ extension Transformer {
     /// Runs the blocks: `activations.stream(layers)` is the residual stream that leaves the last one, (N, C).
     ///
     /// - Parameter layers: How many blocks to run; all unless given.
-    func forward(_ pass: BlockPass, layers: Int? = nil) {
+    /// - Throws: ``EngineError`` with `.rankFailure` where another rank's parameters cannot be had.
+    func forward(_ pass: BlockPass, layers: Int? = nil) throws(EngineError) {
         let c = configuration
         let first = pass.activations.stream(0)
         context.gather(
@@ -19,7 +20,11 @@ extension Transformer {
         }
         if let scale = c.embeddingScale { self.scale(first, by: scale, rows: pass.tokens) }
         pass.observer?.stream?(0, pass.observed(first, width: c.hiddenSize))
-        for layer in 0..<(layers ?? c.layers) {
+        let count = layers ?? c.layers
+        for layer in 0..<count {
+            // After the last one either the way back begins, or another pass.
+            let follower = layer + 1 < count ? layer + 1 : pass.activations.size.training ? layer - 1 : 0
+            try need(layer, pass, next: follower)
             let next = pass.activations.stream(layer + 1)
             forward(layer, pass, from: pass.activations.stream(layer), to: next)
             pass.observer?.stream?(layer + 1, pass.observed(next, width: c.hiddenSize))
@@ -30,20 +35,30 @@ extension Transformer {
     /// to the lowest one of which anything is trained, or through all if somebody observes the pass.
     ///
     /// - Parameter layers: How many blocks ran forward; all unless given.
-    func backward(_ pass: BlockPass, layers: Int? = nil, _ gradients: GradientTarget) {
+    /// - Throws: ``EngineError`` with `.rankFailure` where another rank's parameters cannot be had.
+    func backward(_ pass: BlockPass, layers: Int? = nil, _ gradients: GradientTarget) throws(EngineError) {
         let c = configuration
         let activations = pass.activations
         let gradient = activations.streamGradient
         let last = layers ?? c.layers
         let lowest = pass.observer == nil ? lowestTrained : 0
+        let sums = shards?.sums(at: gradients.base)
+        shards?.beginPass(sums)
         for layer in (0..<last).reversed() {
             guard layer >= lowest else { return }
+            // The next pass begins at the lower end.
+            try need(layer, pass, next: layer > lowest ? layer - 1 : min(layer + 1, last - 1))
             pass.observer?.streamGradient?(layer + 1, pass.observed(gradient, width: c.hiddenSize))
             // The shared buffers hold what the last block left there; every other block is computed again.
             if activations.size.checkpointing, layer < last - 1 {
                 forward(layer, pass, from: activations.stream(layer), to: nil)
             }
-            backward(layer, pass, gradients)
+            if let shards, let sums, let place = try shards.place(of: layer, sums) {
+                backward(layer, pass, GradientTarget(base: place, trainable: gradients.trainable))
+                try shards.hand(over: layer, sums)
+            } else {
+                backward(layer, pass, gradients)
+            }
             exchange?.blockDone(layer)
         }
         pass.observer?.streamGradient?(0, pass.observed(gradient, width: c.hiddenSize))
@@ -55,6 +70,12 @@ extension Transformer {
         if let target = gradients[layout.positionEmbedding] {
             context.scatterAdd(gradient, pass.packed.positions, width: c.hiddenSize, into: target)
         }
+    }
+
+    /// Makes a block whole, where ranks share the parameters, and lets the next one begin to come.
+    private func need(_ layer: Int, _ pass: BlockPass, next: Int) throws(EngineError) {
+        guard let shards, pass.weights == UnsafePointer(parameters.base) else { return }
+        try shards.need(layer, next: next)
     }
 
     private func scale(_ stream: UnsafeMutablePointer<Float>, by factor: Float, rows: Int) {

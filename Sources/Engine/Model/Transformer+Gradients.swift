@@ -50,7 +50,7 @@ extension Transformer {
         let losses = likelihoodGradients(
             pass.packed, pass.activations, scale: scale / Float(tokens ?? pass.packed.targets.count),
             target(gradients))
-        backward(pass, target(gradients))
+        try backward(pass, target(gradients))
         return LossSum(nll: losses.reduce(0) { $0 + Double($1.loss) }, tokens: losses.count)
     }
 
@@ -69,7 +69,7 @@ extension Transformer {
         }
         let pass = try forwardScored(batch, observer: observer)
         let losses = weightedGradients(pass.packed, pass.activations, weights, target(gradients))
-        backward(pass, target(gradients))
+        try backward(pass, target(gradients))
         return pass.packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) })
     }
 
@@ -104,7 +104,7 @@ extension Transformer {
         let losses = logitGradients(
             pass.packed, pass.activations, base: base?.base, reference.map { UnsafePointer($0.base) },
             target(gradients), loss)
-        backward(pass, target(gradients))
+        try backward(pass, target(gradients))
         return pass.packed.byRow(losses.map(\.loss))
     }
 
@@ -140,7 +140,7 @@ extension Transformer {
         _ batch: TokenBatch, _ weights: FloatStorage? = nil, observer: PassObserver? = nil
     ) throws(EngineError) -> BlockPass {
         let pass = try pass(labelled(batch), weights?.base, training: true, observer: observer)
-        forward(pass)
+        try forward(pass)
         normScored(pass.packed, pass.weights, pass.activations)
         return pass
     }

@@ -18,7 +18,7 @@ extension Transformer {
             scores.append(
                 packed.byRow(losses.map { PositionScore(nll: $0.loss, correct: $0.correct != 0) }))
         })
-        forward(pass)
+        try forward(pass)
         return scores
     }
 }

@@ -14,14 +14,14 @@ extension Transformer {
     ) throws(EngineError) -> Double {
         precondition(blocks >= 0 && blocks <= configuration.layers, "there are no \(blocks) blocks")
         let pass = try pass(labelled(batch), training: true, observer: observer)
-        forward(pass, layers: blocks)
+        try forward(pass, layers: blocks)
         let width = configuration.hiddenSize
         let gradient = pass.activations.streamGradient
         gradient.update(repeating: 0, count: pass.tokens * width)
         let value = loss(
             pass.observed(pass.activations.stream(blocks), width: width),
             pass.observed(gradient, width: width))
-        backward(pass, layers: blocks, target(gradients))
+        try backward(pass, layers: blocks, target(gradients))
         return value
     }
 
@@ -36,7 +36,7 @@ extension Transformer {
         precondition(blocks >= 0 && blocks <= configuration.layers, "there are no \(blocks) blocks")
         func read() throws(EngineError) {
             let pass = try pass(labelled(batch), weights?.base, training: false)
-            forward(pass, layers: blocks)
+            try forward(pass, layers: blocks)
             body(pass.observed(pass.activations.stream(blocks), width: configuration.hiddenSize))
         }
         if let weights { try withReference(weights, read) } else { try read() }

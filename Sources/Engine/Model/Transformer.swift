@@ -56,6 +56,8 @@ package final class Transformer {
     var card: CUDAModel?
     /// Learns of each block whose gradients are done, during the last backward pass of a step.
     var exchange: GradientExchange?
+    /// Where the blocks' parameters are, if several ranks share them out: ``parameters`` has only this rank's then.
+    package private(set) var shards: ParameterShards?
 
     /// The adapters that it was made with.
     let adapterSettings: AdapterSettings?
@@ -65,12 +67,14 @@ package final class Transformer {
 
     /// A model with room for its weights, all zero: load or initialise them.
     ///
-    /// - Parameter adapters: Those that are trained instead of the weights; none unless given.
+    /// - Parameters:
+    ///   - adapters: Those that are trained instead of the weights; none unless given.
+    ///   - owners: The ranks that share the blocks' parameters out, all of which make this model; nobody unless given.
     /// - Throws: ``EngineError`` with `.invalidConfiguration` for sizes beyond reason, `.tensorMismatch` for adapters
-    ///   of modules that the model lacks, `.resources` without memory.
+    ///   of modules that the model lacks, `.resources` without memory; what ``ParameterShards`` needs and has not.
     package init(
         _ configuration: ModelConfiguration, context: ComputeContext, checkpointing: Bool = false,
-        adapters: AdapterSettings? = nil
+        adapters: AdapterSettings? = nil, sharedBy owners: Ranks? = nil
     ) throws(EngineError) {
         self.configuration = configuration
         self.context = context
@@ -82,11 +86,31 @@ package final class Transformer {
         table = layout.table
         trainable =
             adapters == nil ? Trainable(all: table) : Trainable(layout.table, where: \.isAdapter)
-        parameters = try FloatStorage(count: table.count)
+        parameters = try FloatStorage(count: table.count, pages: owners == nil ? .large : .small)
+        shards = try owners.map { owners throws(EngineError) in
+            try ParameterShards(owners, table, parameters, context)
+        }
     }
 
     /// A buffer as large as the parameters: for gradients or a second set of weights.
-    package func makeBuffer() throws(EngineError) -> FloatStorage { try FloatStorage(count: table.count) }
+    package func makeBuffer() throws(EngineError) -> FloatStorage {
+        try FloatStorage(count: table.count, pages: pages)
+    }
+
+    /// Which pages hold what is laid out as the parameters are: small ones where only parts of it are used.
+    var pages: FloatStorage.Pages { shards == nil ? .large : .small }
+
+    /// Runs `body`, which changes the parameters that this process keeps; where several share them, all ranks call it.
+    package func change<Result>(_ body: () throws -> Result) throws -> Result {
+        guard let shards else { return try body() }
+        return try shards.change(body)
+    }
+
+    /// What this process keeps of some parameters.
+    package func kept(of ranges: [Range<Int>]) -> [Range<Int>] {
+        guard let shards else { return ranges }
+        return ranges.flatMap { shards.kept(of: $0) }
+    }
 
     /// Bytes that are mapped for activations now: what the largest batch so far took, as ``MemoryEstimate`` tells.
     package var activationBytes: Int { activations?.bytes ?? 0 }
@@ -106,7 +130,7 @@ package final class Transformer {
             scores = try card.score(packed, moments: moments)
         } else if !packed.targets.isEmpty {
             let pass = try pass(packed, training: false, observer: observer)
-            forward(pass)
+            try forward(pass)
             normScored(pass.packed, pass.weights, pass.activations)
             scores = self.scores(packed, pass.activations, moments: moments)
         }
@@ -127,7 +151,7 @@ package final class Transformer {
     /// The logits after each predictor, (predictors, V). Keys and values are added to the cache, not counted in.
     func logits(_ packed: PackedBatch, cache: KeyValueCache?) throws(EngineError) -> [Float] {
         let pass = try pass(packed, training: false, cache: cache)
-        forward(pass)
+        try forward(pass)
         normScored(pass.packed, pass.weights, pass.activations)
         return [Float](unsafeUninitializedCapacity: packed.targets.count * configuration.vocabularySize) {
             out, count in

@@ -33,16 +33,57 @@ struct Attention {
 
     /// Queries that are handled together.
     static let block = 64
+    /// Queries for which keys and values are packed at one time in the forward pass: whole blocks.
+    private static let span = 4 * block
 
-    private var group: Int { heads / keyValueHeads }
+    var group: Int { heads / keyValueHeads }
 
-    /// Floats of scratch memory that each thread needs.
-    static func scratch(longest: Int, isCapped: Bool) -> Int {
-        block * ((isCapped ? 3 : 2) * ((longest + 15) & ~15) + 1)
+    /// Floats of scratch memory that each thread needs, whatever its kernels.
+    static func scratch(longest: Int, headSize: Int, isCapped: Bool) -> Int {
+        let keys = longest + PanelKernels.mostColumns
+        let values = headSize + PanelKernels.mostColumns
+        let left = max(
+            (block + PanelKernels.mostRows) * max(keys, headSize), (longest + PanelKernels.mostRows) * block)
+        return keys * (2 * headSize + values) + 2 * values * block + left + block
+            * ((isCapped ? 3 : 2) * keys + 1)
+            + 8 * Scratch.unit
     }
 
     /// The first key that any of the queries from `position` on sees.
-    private func firstKey(_ position: Int) -> Int { max(0, position - (window ?? .max) + 1) }
+    func firstKey(_ position: Int) -> Int { max(0, position - (window ?? .max) + 1) }
+
+    /// The same, at the beginning of a panel that counts from key `start`.
+    func firstKey(_ position: Int, from start: Int, _ panels: PanelKernels) -> Int {
+        let offset = firstKey(position) - start
+        return start + offset - offset % panels.columns
+    }
+
+    /// Floats from one row of scores to the next.
+    static func stride(_ count: Int, _ panels: PanelKernels) -> Int {
+        (PanelKernels.whole(count, panels.columns) + 15) & ~15
+    }
+
+    /// Queries of one text and heads that read the same keys and values.
+    private struct Tile {
+        let sequence: TokenRun
+        /// Within the sequence.
+        let queries: Range<Int>
+        let heads: Range<Int>
+    }
+
+    private func tiles() -> [Tile] {
+        sequences.flatMap { sequence in
+            // A single query is not worth packing for.
+            let together = sequence.length == 1 ? 1 : group
+            return Swift.stride(from: 0, to: sequence.length, by: Self.span).flatMap { first in
+                Swift.stride(from: 0, to: heads, by: together).map { head in
+                    Tile(
+                        sequence: sequence, queries: first..<min(sequence.length, first + Self.span),
+                        heads: head..<head + together)
+                }
+            }
+        }
+    }
 
     /// out(N, heads·D) and, per head, the log-sums of exponentials (heads, N).
     ///
@@ -59,44 +100,100 @@ struct Attention {
             ?? Keys(
                 keys: qkv + columns.key, values: qkv + columns.value, stride: columns.width,
                 headStride: columns.stride)
-        var tiles: [(sequence: Int, first: Int)] = []
-        for (index, sequence) in sequences.enumerated() {
-            for first in stride(from: 0, to: sequence.length, by: Self.block) { tiles.append((index, first)) }
-        }
-        let width = heads * headSize
-        let kernels = context.kernels
-        context.timedTiles(.attention, tiles.count * heads) { tile, worker in
-            let head = tile % heads
-            let (index, offset) = tiles[tile / heads]
-            let sequence = sequences[index]
-            let rows = min(Self.block, sequence.length - offset)
-            let row = sequence.start + offset
-            let position = sequence.position + offset
-            let begin = firstKey(position)
-            let count = position + rows - begin
-            let ld = (count + 15) & ~15
-            let scores = scratch + worker * scratchStride
+        let tiles = tiles()
+        context.timedTiles(.attention, tiles.count) { index, worker in
+            let tile = tiles[index]
+            let sequence = tile.sequence
             let first = keys.rowStride.map { sequence.row * $0 } ?? sequence.start * keys.stride
-            let shared = first + begin * keys.stride + head / group * keys.headStride
-            gemm(
-                rows, count, headSize,
-                Operand(
-                    qkv + row * columns.width + columns.query + head * columns.stride, stride: columns.width),
-                Operand(keys.keys + shared, stride: keys.stride, transposed: true), beta: 0, scores,
-                stride: ld)
-            let factor = cap(kernels, scores, slopes: nil, rows: rows, columns: count, stride: ld)
-            kernels.pointee.attention_softmax(
-                scores, ld, logSums + head * tokens + row, rows, count, position - begin, window ?? .max,
-                factor)
-            gemm(
-                rows, headSize, count, Operand(scores, stride: ld),
-                Operand(keys.values + shared, stride: keys.stride), beta: 0,
-                out + row * width + head * headSize, stride: width)
+            let shared = first + tile.heads.lowerBound / group * keys.headStride
+            let query = columns.query + sequence.start * columns.width
+            (tile.queries.count == 1 ? forwardOne : forwardSpan)(
+                tile, context, qkv + query,
+                Operand(keys.keys + shared, stride: keys.stride),
+                Operand(keys.values + shared, stride: keys.stride),
+                out + sequence.start * heads * headSize, logSums + sequence.start,
+                Scratch(scratch + worker * scratchStride))
         }
     }
 
+    /// - Parameters:
+    ///   - queries: Those of the first head, from the sequence's first one on; so are `out` and `logSums`.
+    ///   - keys: Those of the tile's heads, from position 0 on; so are `values`.
+    private func forwardSpan(
+        _ tile: Tile, _ context: ComputeContext, _ queries: UnsafePointer<Float>, _ keys: Operand,
+        _ values: Operand, _ out: UnsafeMutablePointer<Float>, _ logSums: UnsafeMutablePointer<Float>,
+        _ scratch: Scratch
+    ) {
+        var scratch = scratch
+        let panels = context.panels.kernels
+        let before = tile.sequence.position
+        let start = firstKey(before + tile.queries.lowerBound)
+        let depth = before + tile.queries.upperBound - start
+        let packedKeys = scratch.take(panels.rightSize(columns: depth, depth: headSize))
+        panels.right(
+            packedKeys, Operand(keys.at(start, 0), stride: keys.stride, transposed: true), columns: depth,
+            depth: headSize)
+        let packedValues = scratch.take(panels.rightSize(columns: headSize, depth: depth))
+        panels.right(
+            packedValues, Operand(values.at(start, 0), stride: values.stride), columns: headSize, depth: depth
+        )
+        let left = scratch.take(panels.leftSize(rows: Self.block, depth: max(depth, headSize)))
+        let scores = scratch.take(Self.block * Self.stride(depth, panels))
+        for head in tile.heads {
+            for row in Swift.stride(
+                from: tile.queries.lowerBound, to: tile.queries.upperBound, by: Self.block)
+            {
+                let rows = min(Self.block, tile.queries.upperBound - row)
+                let begin = firstKey(before + row, from: start, panels)
+                let count = before + row + rows - begin
+                let ld = Self.stride(count, panels)
+                panels.left(
+                    left,
+                    Operand(queries + row * columns.width + head * columns.stride, stride: columns.width),
+                    rows: rows, depth: headSize)
+                panels.multiply(
+                    rows, PanelKernels.whole(count, panels.columns), headSize, left,
+                    packedKeys + (begin - start) * panels.places(headSize), beta: 0, scores, stride: ld)
+                let factor = cap(
+                    context.kernels, scores, slopes: nil, rows: rows, columns: count, stride: ld)
+                context.kernels.pointee.attention_softmax(
+                    scores, ld, logSums + head * tokens + row, rows, count, before + row - begin,
+                    window ?? .max, factor)
+                panels.left(left, Operand(scores, stride: ld), rows: rows, depth: count)
+                panels.multiply(
+                    rows, headSize, count, left, packedValues, from: begin - start, of: depth, beta: 0,
+                    out + row * heads * headSize + head * headSize, stride: heads * headSize)
+            }
+        }
+    }
+
+    /// One query of one head: keys and values are read where they are.
+    private func forwardOne(
+        _ tile: Tile, _ context: ComputeContext, _ queries: UnsafePointer<Float>, _ keys: Operand,
+        _ values: Operand, _ out: UnsafeMutablePointer<Float>, _ logSums: UnsafeMutablePointer<Float>,
+        _ scratch: Scratch
+    ) {
+        var scratch = scratch
+        let (head, row) = (tile.heads.lowerBound, tile.queries.lowerBound)
+        let position = tile.sequence.position + row
+        let begin = firstKey(position)
+        let count = position + 1 - begin
+        let scores = scratch.take(count)
+        gemm(
+            1, count, headSize,
+            Operand(queries + row * columns.width + head * columns.stride, stride: columns.width),
+            Operand(keys.at(begin, 0), stride: keys.stride, transposed: true), beta: 0, scores, stride: count)
+        let factor = cap(context.kernels, scores, slopes: nil, rows: 1, columns: count, stride: count)
+        context.kernels.pointee.attention_softmax(
+            scores, count, logSums + head * tokens + row, 1, count, position - begin, window ?? .max, factor)
+        gemm(
+            1, headSize, count, Operand(scores, stride: count),
+            Operand(values.at(begin, 0), stride: values.stride), beta: 0,
+            out + row * heads * headSize + head * headSize, stride: heads * headSize)
+    }
+
     /// Caps the rows of scores where that is asked for; returns what they are still to be multiplied by.
-    private func cap(
+    func cap(
         _ kernels: UnsafePointer<ck_kernels>, _ scores: UnsafeMutablePointer<Float>,
         slopes: UnsafeMutablePointer<Float>?, rows: Int, columns: Int, stride: Int
     ) -> Float {
@@ -106,85 +203,5 @@ struct Attention {
                 scores + row * stride, slopes.map { $0 + row * stride }, scale, softCap, columns)
         }
         return 1
-    }
-
-    /// The gradients of queries, keys and values, written over d_qkv (N, width), which is laid out as qkv is.
-    ///
-    /// - Parameters:
-    ///   - qkv: the rows of queries, keys and values of the forward pass.
-    ///   - out, dOut: attention output and its gradient (N, heads·D).
-    func backward(
-        _ context: ComputeContext, qkv: UnsafePointer<Float>, out: UnsafePointer<Float>,
-        dOut: UnsafePointer<Float>, logSums: UnsafePointer<Float>, into dQKV: UnsafeMutablePointer<Float>,
-        scratch: UnsafeMutablePointer<Float>, scratchStride: Int
-    ) {
-        let width = heads * headSize
-        let stride = columns.width
-        let kernels = context.kernels
-        context.timedTiles(.attention, sequences.count * keyValueHeads) { tile, worker in
-            let shared = tile % keyValueHeads
-            let sequence = sequences[tile / keyValueHeads]
-            let base = sequence.start * stride + shared * columns.stride
-            let delta = scratch + worker * scratchStride
-            let blocks = (sequence.length + Self.block - 1) / Self.block
-            // Without a window the last block sees every key, so it can begin the sums that the others add to.
-            let isWindowed = firstKey(sequence.length - 1) > 0
-            if isWindowed {
-                for row in 0..<sequence.length {
-                    for column in [columns.key, columns.value] {
-                        (dQKV + base + row * stride + column).update(repeating: 0, count: headSize)
-                    }
-                }
-            }
-            for head in shared * group..<(shared + 1) * group {
-                for index in Swift.stride(from: blocks - 1, through: 0, by: -1) {
-                    let first = index * Self.block
-                    let rows = min(Self.block, sequence.length - first)
-                    let row = sequence.start + first
-                    let begin = firstKey(first)
-                    let count = first + rows - begin
-                    let ld = (count + 15) & ~15
-                    let p = delta + Self.block
-                    let ds = p + Self.block * ld
-                    let slopes = softCap == nil ? nil : ds + Self.block * ld
-                    let beta: Float =
-                        !isWindowed && head == shared * group && index == blocks - 1 ? 0 : 1
-                    let query = row * stride + columns.query + head * columns.stride
-                    let key = base + begin * stride + columns.key
-                    let value = base + begin * stride + columns.value
-                    let q = Operand(qkv + query, stride: stride)
-                    let dO = Operand(dOut + row * width + head * headSize, stride: width)
-                    gemm(
-                        rows, count, headSize, q, Operand(qkv + key, stride: stride, transposed: true),
-                        beta: 0,
-                        p, stride: ld)
-                    let factor = cap(kernels, p, slopes: slopes, rows: rows, columns: count, stride: ld)
-                    kernels.pointee.attention_probabilities(
-                        p, ld, logSums + head * tokens + row, rows, count, first - begin, window ?? .max,
-                        factor)
-                    gemm(
-                        count, headSize, rows, Operand(p, stride: ld, transposed: true), dO, beta: beta,
-                        dQKV + value, stride: stride)
-                    gemm(
-                        rows, count, headSize, dO, Operand(qkv + value, stride: stride, transposed: true),
-                        beta: 0, ds, stride: ld)
-                    kernels.pointee.row_dot(
-                        delta, dO.base, width, out + row * width + head * headSize, width, rows, headSize)
-                    kernels.pointee.attention_backward(
-                        ds, p, ld, delta, rows, count, first - begin, window ?? .max, factor)
-                    if let slopes {
-                        for row in 0..<rows {
-                            kernels.pointee.multiply(ds + row * ld, slopes + row * ld, count)
-                        }
-                    }
-                    gemm(
-                        rows, headSize, count, Operand(ds, stride: ld), Operand(qkv + key, stride: stride),
-                        beta: 0, dQKV + query, stride: stride)
-                    gemm(
-                        count, headSize, rows, Operand(ds, stride: ld, transposed: true), q, beta: beta,
-                        dQKV + key, stride: stride)
-                }
-            }
-        }
     }
 }

@@ -14,6 +14,10 @@ struct PanelKernels: @unchecked Sendable {
             UnsafePointer<Float>?, Int, UnsafePointer<Float>?
         ) -> Void
 
+    /// What ``rows`` and ``columns`` are at most.
+    static let mostRows = 16
+    static let mostColumns = 32
+
     /// Rows of a left panel, and columns of a right one.
     let rows: Int
     let columns: Int

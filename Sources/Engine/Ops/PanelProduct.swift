@@ -23,7 +23,7 @@ final class PanelProduct: Sendable {
     /// Pieces of work for each thread, so that none waits long for another.
     private static let share = 8
 
-    private let kernels: PanelKernels
+    let kernels: PanelKernels
     private let memory: Mutex<FloatStorage>
     private let leftStride: Int
 
@@ -89,11 +89,12 @@ final class PanelProduct: Sendable {
             pool.parallel(groups * slices.count) { tile, _ in
                 let slice = slices[tile / groups]
                 let column = tile % groups * group
-                let target = panels(slice, column)
-                kernels.packRight(
-                    target, b.at(slice.lowerBound, columns.lowerBound + column), b.stride,
-                    b.transposed ? 1 : 0, min(group, columns.count - column), slice.count)
-                kernels.round?(target, min(group, padded - column) * slice.count)
+                kernels.right(
+                    panels(slice, column),
+                    Operand(
+                        b.at(slice.lowerBound, columns.lowerBound + column), stride: b.stride,
+                        transposed: b.transposed),
+                    columns: min(group, columns.count - column), depth: slice.count)
             }
         }
 
@@ -108,10 +109,12 @@ final class PanelProduct: Sendable {
                 let target = c + rows.lowerBound * stride + span.lowerBound
                 for index in 0..<slices.count {
                     let slice = slices[index]
-                    kernels.packLeft(
-                        panels, a.at(rows.lowerBound, slice.lowerBound), a.stride, a.transposed ? 1 : 0,
-                        rows.count, slice.count)
-                    kernels.round?(panels, pieces(rows.count, kernels.rows) * kernels.rows * slice.count)
+                    kernels.left(
+                        panels,
+                        Operand(
+                            a.at(rows.lowerBound, slice.lowerBound), stride: a.stride,
+                            transposed: a.transposed),
+                        rows: rows.count, depth: slice.count)
                     let begins = slice.lowerBound == 0
                     kernels.block(
                         rows.count, span.count, kernels.places(slice.count), panels,

@@ -169,6 +169,7 @@ final class GradientExchange: @unchecked Sendable {
                     } else {
                         state.sends.append(
                             try transport.begin(
+                                on: .sums,
                                 sends: [
                                     (piece.owner, UnsafeRawBufferPointer(gradients.bytes(piece.range)))
                                 ], receives: []))
@@ -196,7 +197,7 @@ final class GradientExchange: @unchecked Sendable {
             let range = state.pieces[state.asked]
             state.asked += 1
             let transfer = try transport.begin(
-                sends: [],
+                on: .sums, sends: [],
                 receives: ranks.others.map { rank in
                     (rank, scratch.bytes(place(slot, rank)..<place(slot, rank) + range.count))
                 })

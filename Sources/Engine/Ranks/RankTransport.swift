@@ -21,8 +21,10 @@ package protocol RankTransport: Sendable {
 
     /// Begins to send and receive; the bytes must stay where they are until that is done.
     ///
-    /// Messages that are begun arrive in the order in which they were begun, and are not taken for those of an exchange.
+    /// Messages that are begun on one channel arrive in the order in which they were begun, and are not taken for those of another
+    /// channel or of an exchange.
     func begin(
+        on channel: RankChannel,
         sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws -> RankTransfer
@@ -33,6 +35,18 @@ package protocol RankTransport: Sendable {
 
     /// - Throws: What another rank has said that it failed of. Called by the first thread alone.
     func lookForFailures() throws
+}
+
+/// What begun messages are about: those of one channel do not get in the way of another's.
+package enum RankChannel: Int, Sendable {
+    /// Gradients that are summed at the end of a step (``GradientExchange``).
+    case sums
+    /// What a rank wants of another's parameters (``ParameterShards``), and what it gets.
+    case requests
+    case answers
+    /// Which block's gradients follow, and these (``ShardedGradients``).
+    case headers
+    case gradients
 }
 
 /// What was begun and is not done.

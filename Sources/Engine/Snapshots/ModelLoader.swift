@@ -35,7 +35,8 @@ package enum ModelLoader {
 
     /// Fills `model.parameters` from the version, converting F16, BF16 and F64 to F32.
     ///
-    /// Tensors are read and converted piece by piece on the threads of the model's context.
+    /// Tensors are read and converted piece by piece on the threads of the model's context. Where ranks share the parameters
+    /// each reads what it keeps, and all call it.
     /// - Parameters:
     ///   - edit: Changes stored bytes, which begin at a byte of a tensor, before they are converted: the model is then
     ///     what a rewrite with the same edit would make. Called by several threads at once.
@@ -52,36 +53,41 @@ package enum ModelLoader {
             guard let tensor = reader.tensor(named: binding.tensor) else { continue }
             try check(tensor)
             let entry = model.table.entries[binding.entry]
-            for start in stride(from: 0, to: entry.count, by: piece) {
-                pieces.append(
-                    Piece(
-                        binding: index, tensor: tensor, first: start, count: min(piece, entry.count - start),
-                        target: entry.offset + start))
+            for range in model.kept(of: [entry.range]) {
+                for start in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
+                    pieces.append(
+                        Piece(
+                            binding: index, tensor: tensor, first: start - entry.offset,
+                            count: min(piece, range.upperBound - start), target: start))
+                }
             }
         }
         let total = pieces.reduce(0) { $0 + $1.count * $1.tensor.dtype.bits / 8 }
         let state = Mutex(State())
         let kernels = model.context.kernels
         try progress(0, total)
-        model.context.pool.parallel(pieces.count) { index, worker in
-            if state.withLock({ $0.failure != nil }) { return }
-            let piece = pieces[index]
-            do {
-                let bad = try piece.load(
-                    reader, into: model.parameters.base + piece.target, editing: edit, kernels)
-                let done = state.withLock { state in
-                    if bad > 0 { state.notFinite[piece.binding, default: 0] += bad }
-                    state.done += piece.count * piece.tensor.dtype.bits / 8
-                    return state.done
+        let notFinite = try model.change {
+            model.context.pool.parallel(pieces.count) { index, worker in
+                if state.withLock({ $0.failure != nil }) { return }
+                let piece = pieces[index]
+                do {
+                    let bad = try piece.load(
+                        reader, into: model.parameters.base + piece.target, editing: edit, kernels)
+                    let done = state.withLock { state in
+                        if bad > 0 { state.notFinite[piece.binding, default: 0] += bad }
+                        state.done += piece.count * piece.tensor.dtype.bits / 8
+                        return state.done
+                    }
+                    // Thread 0 is the caller.
+                    if worker == 0 { try progress(done, total) }
+                } catch {
+                    state.withLock { $0.failure = $0.failure ?? error }
                 }
-                // Thread 0 is the caller.
-                if worker == 0 { try progress(done, total) }
-            } catch {
-                state.withLock { $0.failure = $0.failure ?? error }
             }
+            let (failure, notFinite) = state.withLock { ($0.failure, $0.notFinite) }
+            if let failure { throw failure }
+            return notFinite
         }
-        let (failure, notFinite) = state.withLock { ($0.failure, $0.notFinite) }
-        if let failure { throw failure }
         try progress(total, total)
         return Outcome(
             bindings: bindings,

@@ -6,9 +6,10 @@ import Checkpoints
 /// Writes a model's f32 parameters over the tensors of the version that they were loaded from.
 ///
 /// Each value is rounded once to the stored type, nearest, ties to even. Both copies of a tied matrix are written;
-/// tensors that are no parameter stay as they are.
+/// tensors that are no parameter stay as they are. Values that other ranks keep are fetched from them.
 package struct ModelWriter: Sendable {
     private let parameters: FloatStorage
+    private let shards: ParameterShards?
     private let places: [String: Int]
     private nonisolated(unsafe) let kernels: UnsafePointer<ck_kernels>
 
@@ -16,6 +17,7 @@ package struct ModelWriter: Sendable {
     /// - Parameter bindings: As ``ModelLoader`` gave them.
     package init(_ model: Transformer, bindings: [ParameterTable.Binding]) {
         parameters = model.parameters
+        shards = model.shards
         kernels = model.context.kernels
         var places: [String: Int] = [:]
         for binding in bindings { places[binding.tensor] = model.table.entries[binding.entry].offset }
@@ -30,7 +32,20 @@ package struct ModelWriter: Sendable {
         guard let offset = places[segment.tensor.name], let target = bytes.baseAddress else { return false }
         let width = segment.tensor.dtype.bits / 8
         let count = bytes.count / width
-        let source = parameters.base + offset + segment.bytes.lowerBound / width
+        let first = offset + segment.bytes.lowerBound / width
+        guard let shards, !shards.keeps(first..<first + count) else {
+            return try write(parameters.base + first, count, segment, bytes, target)
+        }
+        // Given back when it was used: what allocators keep would add up over the threads.
+        let values = try FloatStorage(count: count, pages: .small)
+        try shards.read(first..<first + count, into: values.base)
+        return try write(values.base, count, segment, bytes, target)
+    }
+
+    private func write(
+        _ source: UnsafeMutablePointer<Float>, _ count: Int, _ segment: TensorSegment,
+        _ bytes: UnsafeMutableRawBufferPointer, _ target: UnsafeMutableRawPointer
+    ) throws -> Bool {
         switch segment.tensor.dtype {
         case .f32: target.copyMemory(from: source, byteCount: bytes.count)
         case .f64:

@@ -16,10 +16,18 @@ package final class FloatStorage: @unchecked Sendable {
     /// The first value.
     package let base: UnsafeMutablePointer<Float>
 
+    /// Which pages hold the values.
+    package enum Pages: Sendable {
+        /// Large ones where they are to be had: weights are read in long runs, which spares most of the address translation.
+        case large
+        /// The smallest, so that what is in use is all that takes memory.
+        case small
+    }
+
     /// Maps `count` zeros. Pages are touched, and so become resident, only when they are used.
     ///
     /// - Throws: ``EngineError`` with `.resources` if the memory is not to be had.
-    package init(count: Int) throws(EngineError) {
+    package init(count: Int, pages: Pages = .large) throws(EngineError) {
         precondition(count >= 0, "a storage cannot hold \(count) values")
         let bytes = max(count, 1) * MemoryLayout<Float>.stride
         let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -29,8 +37,7 @@ package final class FloatStorage: @unchecked Sendable {
                 hint: "Free memory or use a smaller batch size or maximum length.")
         }
         #if os(Linux)
-            // Weights are read in long runs: large pages spare most of the address translation.
-            madvise(memory, bytes, MADV_HUGEPAGE)
+            madvise(memory, bytes, pages == .large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE)
         #endif
         self.count = count
         self.base = memory.bindMemory(to: Float.self, capacity: max(count, 1))
@@ -46,6 +53,17 @@ package final class FloatStorage: @unchecked Sendable {
         for range in ranges {
             memset(base + range.lowerBound, 0, range.count * MemoryLayout<Float>.stride)
         }
+    }
+
+    /// Gives back the memory of the whole pages in `range`, which are zero then; what it has of other pages stays as it is.
+    func release(_ range: Range<Int>) {
+        #if os(Linux)
+            let page = Int(getpagesize()) / MemoryLayout<Float>.stride
+            let first = (range.lowerBound + page - 1) / page * page
+            let end = range.upperBound / page * page
+            guard first < end else { return }
+            madvise(base + first, (end - first) * MemoryLayout<Float>.stride, MADV_DONTNEED)
+        #endif
     }
 
     /// All values.

@@ -47,16 +47,19 @@ package final class AdamW {
 
     /// An optimiser for buffers of `count` values, with zero moments.
     ///
-    /// - Parameter ranges: Which of the values it changes; all unless given. Only these moments take memory.
+    /// - Parameters:
+    ///   - ranges: Which of the values it changes; all unless given. Only these moments take memory.
+    ///   - pages: What holds them.
     /// - Throws: ``EngineError`` with `.resources`.
     package init(
-        count: Int, ranges: [Range<Int>]? = nil, rates: Rates, context: ComputeContext
+        count: Int, ranges: [Range<Int>]? = nil, rates: Rates, context: ComputeContext,
+        pages: FloatStorage.Pages = .large
     ) throws(EngineError) {
         self.rates = rates
         self.context = context
         self.ranges = ranges ?? [0..<count]
-        first = try FloatStorage(count: count)
-        second = try FloatStorage(count: count)
+        first = try FloatStorage(count: count, pages: pages)
+        second = try FloatStorage(count: count, pages: pages)
     }
 
     /// The two moments, by name.

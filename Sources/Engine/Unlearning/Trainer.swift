@@ -69,15 +69,23 @@ package struct Trainer {
     private let ranks: Ranks
     /// What each rank sums and moves.
     private let slices: RankSlices
+    /// The same of what all ranks hold whole: everything, unless they share the blocks out.
+    private let whole: RankSlices
+    /// What is trained of what this rank holds.
+    private let held: [Range<Int>]
     private let exchange: GradientExchange?
     /// The weights on a card, with gradients and moments, where it trains them.
     private let card: CUDAModel?
 
     /// What changes from step to step, by name: a run goes on from a ``TrainerState`` when these hold the values that
-    /// they had then. Of the moments a rank holds those of its slice.
+    /// they had then. Of the moments a rank holds those of its slice, and of shared parameters what it keeps.
     package var buffers: [TrainingStateFile.Buffer] {
         let ranges = model.trainable.ranges
-        return [TrainingStateFile.Buffer(name: "parameters", storage: model.parameters, ranges: ranges)]
+        return [
+            TrainingStateFile.Buffer(
+                name: "parameters", storage: model.parameters, ranges: ranges,
+                held: model.shards == nil ? nil : held)
+        ]
             + optimizer.moments.map {
                 TrainingStateFile.Buffer(
                     name: $0.name, storage: $0.storage, ranges: ranges, held: slices[ranks.rank])
@@ -152,13 +160,21 @@ package struct Trainer {
         self.objective = objective
         self.settings = settings
         self.ranks = ranks
-        slices = RankSlices(model.trainable.ranges, count: ranks.count)
+        let ranges = model.trainable.ranges
+        if let plan = model.shards?.plan {
+            slices = RankSlices(ranges, plan)
+            whole = RankSlices(plan.whole(of: ranges), count: ranks.count)
+        } else {
+            slices = RankSlices(ranges, count: ranks.count)
+            whole = slices
+        }
+        held = model.kept(of: ranges)
         gradients = try model.makeBuffer()
         // A mask clears gradients between the backward pass and the sums.
-        exchange = try mask == nil ? GradientExchange(ranks, slices, gradients, of: model) : nil
+        exchange = try mask == nil ? GradientExchange(ranks, whole, gradients, of: model) : nil
         optimizer = try AdamW(
             count: model.table.count, ranges: ranks.isAlone ? model.trainable.ranges : slices[ranks.rank],
-            rates: settings.rates, context: model.context)
+            rates: settings.rates, context: model.context, pages: model.pages)
         optimizer.mask = mask
         card = try model.context.card.map { card throws(EngineError) in
             guard objective.runsOnCard, mask == nil, ranks.isAlone else {
@@ -173,6 +189,14 @@ package struct Trainer {
         try objective.begin(model, progress: progress)
         // What was taken of the base came in batches of its own, perhaps larger than those of a step.
         model.releaseActivations()
+        try model.shards?.sum(into: gradients, of: model.trainable)
+    }
+
+    /// Fills the buffers with the values in a file; all ranks call it.
+    ///
+    /// - Throws: ``TrainingStateFile/Unusable`` when they are not the buffers that were written.
+    package func read(_ file: TrainingStateFile) throws {
+        try model.change { try file.read(into: buffers) }
     }
 
     /// Trains.
@@ -210,13 +234,16 @@ package struct Trainer {
                 let position = StepPosition(
                     number: state.steps + 1, total: total, epoch: state.epoch + 1,
                     stepsPerEpoch: data.stepsPerEpoch)
-                try clearGradients(ranges)
+                try clearGradients(held)
+                try model.shards?.beginStep()
                 var batches = model.context.timed(.input) { data.batches(rows, at: position, ranks) }
                 batches.exchange = exchange
                 let own = try objective.accumulate(batches, model, into: gradients)
+                try model.shards?.endPasses()
                 let losses = try model.context.timed(.exchange) { try ranks.sum(own) }
                 if let cap = settings.maxForgetLoss, let loss = losses.forget, loss >= cap {
                     state.cappedAt = loss
+                    try model.shards?.finishStep()
                     try exchange?.finish()
                     break
                 }
@@ -227,10 +254,11 @@ package struct Trainer {
                 }
                 // What may not change has no say in the gradient's norm.
                 if let mask = optimizer.mask { for range in ranges { mask.clear(gradients, range) } }
+                try model.shards?.finishStep()
                 if let exchange {
                     try exchange.finish()
                 } else {
-                    try ranks.reduce(gradients, slices, model.context)
+                    try ranks.reduce(gradients, whole, model.context)
                 }
                 let (norm, factor) = try clip(ranges)
                 if let norm, !norm.isFinite {
@@ -243,9 +271,9 @@ package struct Trainer {
                     card.isAhead = true
                     try card.training?.step(card, ranges, optimizer.advance(), factor: factor)
                 } else {
-                    optimizer.step(model.parameters, gradients)
+                    try model.change { optimizer.step(model.parameters, gradients) }
                 }
-                try model.context.timed(.exchange) { try ranks.spread(model.parameters, slices) }
+                try model.context.timed(.exchange) { try ranks.spread(model.parameters, whole) }
                 objective.finish(position, losses)
                 state.steps = position.number
                 state.stepsOfEpoch += 1
@@ -273,9 +301,20 @@ package struct Trainer {
             card.isAhead = false
             card.releaseBuffers()
         }
-        let broken = UnsafeBufferPointer(model.parameters.buffer).countNotFinite()
+        model.shards?.stopSums()
+        let broken = try countBroken()
         guard broken == 0 else { throw DivergenceError("\(broken) weights became NaN or infinite") }
         return Outcome(epochs: state.epochs, steps: state.steps, cappedAt: state.cappedAt, state: state)
+    }
+
+    /// How many weights are not finite, of all ranks together where they share them out.
+    private func countBroken() throws -> Int {
+        let counts = model.kept(of: [0..<model.table.count]).map { range in
+            UnsafeBufferPointer(start: model.parameters.base + range.lowerBound, count: range.count)
+                .countNotFinite()
+        }
+        let own = counts.reduce(0, +)
+        return model.shards == nil ? own : Int(try ranks.sum(Double(own)))
     }
 
     private func clearGradients(_ ranges: [Range<Int>]) throws {

@@ -51,6 +51,10 @@ package enum DatasetParser {
 
         func read(_ bytes: [UInt8]) throws(DatasetError) -> DatasetRow {
             let value: JSONValue
+            guard !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else {
+                throw fault(
+                    "the line begins with a byte order mark", "Save the file as UTF-8 without one")
+            }
             do { value = try StrictJSON.parse(bytes, limits: .init(depth: 16)) } catch {
                 throw fault(
                     "not valid JSON: \(error)",

@@ -94,13 +94,21 @@ package struct AttackOutcome: Codable, Hashable, Sendable {
         self.figures = figures
         recovery = Self.rise(result, start)
         referenceRecovery = reference.flatMap { Self.rise($0, start) }
-        gap = recovery.map { $0 - (referenceRecovery ?? 0) }
+        gap = recovery.map { Self.difference($0, referenceRecovery ?? 0) }
         recovered = gap.map { $0 > AttackReport.margin }
     }
 
     private static func rise(_ values: [Double?], _ start: Int) -> Double? {
         guard values.indices.contains(start), let first = values[start] else { return nil }
-        return max(0, (values.compactMap(\.self).max() ?? first) - first)
+        return max(0, difference(values.compactMap(\.self).max() ?? first, first))
+    }
+
+    /// a − b in whole units of 1e-12. The values are shares of rows or tokens, far coarser than that, so all that goes is
+    /// the rounding of their sums: equal rises from different starts differ by 0, and a rise by the margin is not above it.
+    private static func difference(_ a: Double, _ b: Double) -> Double {
+        let units = ((a - b) * 1e12).rounded()
+        // Not −0.
+        return units == 0 ? 0 : units / 1e12
     }
 
     /// Whether the version says it by itself.

@@ -40,6 +40,7 @@ extension JobParameters {
         case skipOtherWeights = "skip_other_weights"
         case maxNewTokens = "max_new_tokens"
         case ranks, launcher, partition, device
+        case shardParameters = "shard_parameters"
         case template, prompts, temperature, count
         case topK = "top_k"
         case topP = "top_p"

@@ -44,7 +44,7 @@ extension JobParameters {
             "epochs", "learning_rate", "shuffle", "schedule", "warmup_steps", "weight_decay",
             "betas", "epsilon", "accumulate", "clip_norm", "train_layers", "train_tensors", "freeze_tensors",
             "lora_rank", "lora_alpha", "lora_targets", "checkpoint_activations",
-            "checkpoint_steps", "checkpoint_seconds", "device",
+            "checkpoint_steps", "checkpoint_seconds", "device", "shard_parameters",
         ])
         let forgetting = training.union([
             "alpha", "pairing", "retain_loss", "max_forget_loss", "sam_rho", "mask", "mask_ratio",

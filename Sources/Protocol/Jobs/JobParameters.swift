@@ -73,6 +73,8 @@ package struct JobParameters: Codable, Hashable, Sendable {
 
     /// Processes that train the model together, each a share of every batch's rows; default 1 (jobs that train).
     package var ranks: Int?
+    /// Whether the ranks share the parameters of the blocks out instead of each holding all; default false (jobs that train).
+    package var shardParameters: Bool?
     /// How the job's processes are started; default `local`, or `mpi` where there are several (jobs that train, edit,
     /// measure or attack).
     package var launcher: Launcher?

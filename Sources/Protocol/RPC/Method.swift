@@ -20,7 +20,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case blobChunk = "blob.chunk"
     /// ``BlobCommitParams`` → ``DatasetSummary``
     case blobCommit = "blob.commit"
-    /// ``NoParams`` → [``DatasetSummary``]
+    /// ``DatasetListParams`` → [``DatasetSummary``]
     case datasetList = "dataset.list"
     /// ``DatasetParams`` → ``DatasetSummary``
     case datasetShow = "dataset.show"
@@ -56,7 +56,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelShow = "model.show"
     /// ``ModelHistoryParams`` → [``VersionSummary``]
     case modelHistory = "model.history"
-    /// ``VersionParams`` → ``VersionFiles``
+    /// ``ModelFilesParams`` → ``VersionFiles``
     case modelFiles = "model.files"
     /// ``RollbackParams`` → ``HeadMove``
     case modelRollback = "model.rollback"

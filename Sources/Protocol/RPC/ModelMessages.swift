@@ -161,7 +161,10 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     package var summary: ModelSummary
     package var history: [VersionSummary]
     package var moves: [HeadMove]
+    /// The head's files, in the order of their paths: all of them, or a page.
     package var files: [FileSummary]
+    /// The `after` with which `model.files` gives the rest of the head's files; absent where all are here.
+    package var nextFile: String?
     /// What the unlearning jobs in the head's line were asked to forget, oldest first.
     package var requests: [UnlearnedRequest]
     /// Where serving engines read the head, by target.
@@ -172,8 +175,10 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     /// A detail.
     package init(
         summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary],
-        requests: [UnlearnedRequest] = [], publications: [Publication] = [], next: ModelShowPlace? = nil
+        requests: [UnlearnedRequest] = [], publications: [Publication] = [], next: ModelShowPlace? = nil,
+        nextFile: String? = nil
     ) {
+        self.nextFile = nextFile
         self.next = next
         self.requests = requests
         self.publications = publications
@@ -183,7 +188,10 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         self.files = files
     }
 
-    enum CodingKeys: String, CodingKey { case history, moves, files, requests, publications, next }
+    enum CodingKeys: String, CodingKey {
+        case history, moves, files, requests, publications, next
+        case nextFile = "next_file"
+    }
 
     package init(from decoder: any Decoder) throws {
         summary = try ModelSummary(from: decoder)
@@ -194,6 +202,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         requests = try container.decodeIfPresent([UnlearnedRequest].self, forKey: .requests) ?? []
         publications = try container.decodeIfPresent([Publication].self, forKey: .publications) ?? []
         next = try container.decodeIfPresent(ModelShowPlace.self, forKey: .next)
+        nextFile = try container.decodeIfPresent(String.self, forKey: .nextFile)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -206,6 +215,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         try container.encode(requests, forKey: .requests)
         try container.encode(publications, forKey: .publications)
         try container.encodeIfPresent(next, forKey: .next)
+        try container.encodeIfPresent(nextFile, forKey: .nextFile)
     }
 }
 
@@ -255,18 +265,24 @@ package struct FileSummary: Codable, Hashable, Sendable {
     }
 }
 
-/// The files of one version.
+/// The files of one version: all of them, or a page.
 package struct VersionFiles: Codable, Hashable, Sendable {
     package var model: ModelName
     package var version: VersionNumber
     package var digest: Digest
+    /// In the order of their paths.
     package var files: [FileSummary]
+    /// The `after` of the next page; absent at the end.
+    package var next: String?
     /// A list.
-    package init(model: ModelName, version: VersionNumber, digest: Digest, files: [FileSummary]) {
+    package init(
+        model: ModelName, version: VersionNumber, digest: Digest, files: [FileSummary], next: String? = nil
+    ) {
         self.model = model
         self.version = version
         self.digest = digest
         self.files = files
+        self.next = next
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How long the lists of models and versions in one answer may be.
+/// How long the lists of models, versions, files and datasets in one answer may be.
 package enum ModelPage {
     /// Most entries of one list, and how many there are if nothing is said.
     package static let most = 1000
@@ -48,6 +48,22 @@ package struct ModelShowParams: Codable, Hashable, Sendable {
         self.model = model
         self.limit = limit
         self.before = before
+    }
+}
+
+/// `model.files`: in the order of the paths.
+package struct ModelFilesParams: Codable, Hashable, Sendable {
+    /// The version; without `@vN` the head.
+    package var version: VersionReference
+    /// At most this many; default 1000.
+    package var limit: Int?
+    /// Only files whose paths come after this one: the `next` of the page before this one.
+    package var after: String?
+    /// A query.
+    package init(version: VersionReference, limit: Int? = nil, after: String? = nil) {
+        self.version = version
+        self.limit = limit
+        self.after = after
     }
 }
 

@@ -4,9 +4,9 @@
 package struct StoreStatus: Codable, Hashable, Sendable {
     /// Bytes of every live version, counted once per distinct chunk.
     package var rawBytes: Int64
-    /// Bytes of their objects on disk.
+    /// Bytes on disk of the objects that hold them.
     package var storedBytes: Int64
-    /// Distinct objects of live versions and datasets.
+    /// Distinct objects that hold the files of live versions; manifests and datasets have others.
     package var objects: Int
     package var versions: Int
     package var models: Int

@@ -71,6 +71,30 @@ package struct DatasetSummary: Codable, Hashable, Sendable {
     }
 }
 
+/// `dataset.list`: oldest first.
+package struct DatasetListParams: Codable, Hashable, Sendable {
+    /// At most this many; default 1000. A page with fewer is the last.
+    package var limit: Int?
+    /// Only datasets that come after this place: that of the last one of the page before this one.
+    package var after: DatasetPlace?
+    /// A query.
+    package init(limit: Int? = nil, after: DatasetPlace? = nil) {
+        self.limit = limit
+        self.after = after
+    }
+}
+
+/// A place in the list of datasets, which stays where it is when its dataset goes.
+package struct DatasetPlace: Codable, Hashable, Sendable {
+    package var created: Timestamp
+    package var dataset: Digest
+    /// A place.
+    package init(created: Timestamp, dataset: Digest) {
+        self.created = created
+        self.dataset = dataset
+    }
+}
+
 /// Names a dataset by its id or by the beginning of it (at least 8 digits).
 package struct DatasetParams: Codable, Hashable, Sendable {
     package var dataset: String

@@ -18,7 +18,7 @@ struct DatasetList: ClientCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(in session: Session) throws(ClientError) {
-        let raw = try session.call(.datasetList)
+        let raw = JSONValue.array(try session.connection().datasets(deadline: session.deadline))
         if session.output.isJSON { return session.output.json(raw) }
         let datasets = try Connection.decode([DatasetSummary].self, raw)
         if session.output.isQuiet { return datasets.forEach { session.output.data($0.dataset.hex) } }

@@ -104,7 +104,9 @@ struct Generate: ClientCommand {
             for (index, result) in results.enumerated() {
                 // On a terminal the model's words must not steer it; elsewhere they are data.
                 let text = result["plain_text"]?.stringValue ?? ""
-                let shown = output.tableWidth == nil ? text : Text.safe(text, keepingLines: true)
+                let shown =
+                    output.tableWidth == nil
+                    ? text : text.isEmpty ? "[empty]" : Text.safe(text, keepingLines: true)
                 if jobs.count * results.count > 1, !output.isQuiet {
                     let number = results.count > 1 ? " \(index + 1)" : ""
                     output.data(output.styled((jobs.count > 1 ? name + number : "\(index + 1)") + ":", .bold))

@@ -50,7 +50,8 @@ enum TerminalReport {
             return "  \(Text.safe(exchange.title))\n"
                 + parts.map { name, text in
                     let padding = String(repeating: " ", count: max(1, 18 - name.count))
-                    return "    \(name)\(padding)\(text.map { Text.safe($0) } ?? "[\(exchange.absence)]")\n"
+                    return
+                        "    \(name)\(padding)\(exchange.substitute(for: text) ?? Text.safe(text ?? ""))\n"
                 }.joined()
         }
     }

@@ -35,7 +35,7 @@ struct ModelExport: ClientCommand {
         let interrupts = Interrupts()
         let info = try session.call(.systemInfo, as: SystemInfo.self)
         let target = try ExportTarget(directory, inPlace: detach, outside: info.stateDirectory)
-        let content = try session.call(.modelFiles, VersionParams(version: version), as: VersionFiles.self)
+        let content = try session.connection().files(of: version, deadline: session.deadline)
         let names =
             adapter ? ["adapter_config.json", "adapter_model.safetensors"] : content.files.map(\.path)
         var parameters = JobParameters()

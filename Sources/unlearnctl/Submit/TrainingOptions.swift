@@ -108,6 +108,13 @@ struct TrainingOptions: ParsableArguments {
         help: "Compute activations again instead of keeping them: less memory, about a third more work.")
     var checkpointActivations = false
 
+    @Flag(
+        name: .customLong("shard-parameters"),
+        help:
+            "Let the ranks (--ranks) share the parameters out, for models that do not fit one of them: each keeps a slice of every block and gets the others' while it computes the block."
+    )
+    var shardParameters = false
+
     @Option(
         name: .customLong("checkpoint-every"),
         help: ArgumentHelp(
@@ -140,6 +147,7 @@ struct TrainingOptions: ParsableArguments {
         if let loraTargets { parameters.loraTargets = loraTargets }
         if let device { parameters.device = device }
         if checkpointActivations { parameters.checkpointActivations = true }
+        if shardParameters { parameters.shardParameters = true }
         if !freezeTensors.isEmpty { parameters.freezeTensors = freezeTensors }
         switch checkpointEvery {
         case .steps(let steps): (parameters.checkpointSteps, parameters.checkpointSeconds) = (steps, nil)

@@ -28,6 +28,8 @@ final class Inbox: Sendable {
     private let pausing = Atomic<Bool>(false)
     private let mayProceed = Atomic<Bool>(false)
     private let ended = Atomic<Bool>(false)
+    /// Gets each line with further keys, for those who cannot hear the daemon.
+    private let passOn = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
     /// The keys of an encrypted store: the order's, and those that come after it.
     let keys = HandedKeys(patience: 2)
 
@@ -69,7 +71,9 @@ final class Inbox: Sendable {
     }
 
     /// Begins to take commands, on a thread of their own.
-    func listen() {
+    /// - Parameter keys: Gets each line with further keys, as it came.
+    func listen(keys: @escaping @Sendable ([UInt8]) -> Void) {
+        passOn.withLock { $0 = keys }
         let box = Unmanaged.passRetained(self)
         var thread = pthread_t()
         let status = pthread_create(
@@ -98,13 +102,23 @@ final class Inbox: Sendable {
         }
     }
 
+    /// Takes further keys from a line of the daemon's.
+    func take(keys line: [UInt8]) {
+        do {
+            try keys.take(StrictJSON.parse(line).decode(WorkerKeys.self).keys)
+        } catch {
+            complain("\(error)")
+        }
+    }
+
     private func obey() {
         var surplus: [Int32] = []
         while true {
             while let line = nextLine() {
                 let value = (try? StrictJSON.parse(line)) ?? .null
-                if let more = try? value.decode(WorkerKeys.self) {
-                    do { try keys.take(more.keys) } catch { complain("\(error)") }
+                if (try? value.decode(WorkerKeys.self)) != nil {
+                    take(keys: line)
+                    passOn.withLock(\.self)?(line)
                     continue
                 }
                 switch try? value.decode(WorkerCommand.self) {

@@ -20,7 +20,7 @@ struct RetrainJob {
         var result = try job.run(.learning(job.batcher(rows, .training)), FinetuneObjective()) { model in
             guard context.parameters.fresh == true else { return }
             context.log("fresh weights, seed \(seed)")
-            ParameterInitializer.fill(model.parameters, model.table, seed: seed, context: context.compute)
+            try ParameterInitializer.fill(model, seed: seed)
         }
         result.architecture = VersionFiles.architecture(try job.base.readFile("config.json"))
         if var figures = result.result?.objectValue, let from = context.order.base {

@@ -57,12 +57,26 @@ struct TrainingJob {
     func run(
         _ data: TrainingData, _ objective: any Objective, start: (Transformer) throws -> Void = { _ in }
     ) throws -> WorkerResult {
+        try requireSharable(objective)
         try predictMemory(data, objective)
         try context.snapshot(base)
         let parameters = context.parameters
         let (model, loaded) = try files.model(
             configuration, context, checkpointing: parameters.checkpointActivations ?? false,
             adapters: AdapterSettings(parameters))
+        do {
+            return try run(model, loaded, data, objective, start)
+        } catch let error as EngineError where error.code == .rankFailure {
+            // What another rank says of itself says more.
+            throw model.shards?.cause ?? error
+        }
+    }
+
+    private func run(
+        _ model: Transformer, _ loaded: ModelLoader.Outcome, _ data: TrainingData,
+        _ objective: any Objective, _ start: (Transformer) throws -> Void
+    ) throws -> WorkerResult {
+        let parameters = context.parameters
         try loaded.requireFinite()
         if model.hasAdapters {
             model.initializeAdapters(seed: context.spec.seed ?? 0)
@@ -82,7 +96,7 @@ struct TrainingJob {
         // The writer needs room for chunks and their compression.
         model.releaseActivations()
         let adapter = model.adapterFiles()
-        model.mergeAdapters()
+        try model.mergeAdapters()
         let writer = ModelWriter(model, bindings: loaded.bindings)
         let phase = context.phase("write", unit: "bytes")
         let made = try CheckpointRewriter.rewrite(
@@ -109,9 +123,19 @@ struct TrainingJob {
             _ = try written.load(into: model, context)
             try measurement?.after(model, sets)
         }
+        try model.shards?.close()
         try measurement?.reference()
         result.evaluation = measurement?.report
         return result
+    }
+
+    /// Refuses objectives that would keep a second set of weights, where ranks share the first out because it is too large.
+    private func requireSharable(_ objective: any Objective) throws {
+        guard context.owners != nil, objective.copies > 0, context.parameters.loraRank == nil else { return }
+        throw JobFailure(
+            .unsupported,
+            "what the base says of these rows is larger than its weights, a copy of which --shard-parameters cannot share out",
+            hint: "give fewer rows, train adapters (--lora-rank), or leave --retain-loss kl out")
     }
 
     /// The weights that may change, where the order lets the gradients choose them.

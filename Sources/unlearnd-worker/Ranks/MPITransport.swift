@@ -11,16 +11,21 @@ import Synchronization
 /// The library is called by one thread at a time, under the lock; but for transfers that were begun, what is mutable is only
 /// touched by the main thread.
 final class MPITransport: RankTransport, @unchecked Sendable {
-    /// Exchanged messages, what a rank says when it fails, and transfers that were begun.
-    private enum Tag: Int32 {
-        case data = 1
-        case failure = 2
-        case begun = 3
+    /// Exchanged messages, what a rank says when it fails, what the first rank says between them, and the first channel of
+    /// transfers that were begun.
+    private enum Tag {
+        static let data: Int32 = 1
+        static let failure: Int32 = 2
+        static let announcement: Int32 = 3
+        static let begun: Int32 = 4
     }
 
     /// The largest message, bytes: sizes are 32-bit numbers.
     private static let longest = 1 << 30
     private static let longestFailure = 8192
+    private static let longestAnnouncement = 64 << 10
+    /// How often announcements are looked for, microseconds.
+    private static let listening: UInt32 = 20_000
     /// How long it asks without a pause; then ever longer ones follow, as others may measure for minutes.
     private static let eager = Duration.milliseconds(20)
 
@@ -32,6 +37,10 @@ final class MPITransport: RankTransport, @unchecked Sendable {
     private let lock = Mutex(())
     /// What was begun and is not done, by the transfer's number.
     private let begun = Mutex(Begun())
+
+    /// The thread that takes announcements.
+    private let listener = Mutex<pthread_t?>(nil)
+    private let isOver = Atomic<Bool>(false)
 
     private struct Begun {
         var next = 0
@@ -73,7 +82,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             try check(
                 cm_receive(
                     &self.library, buffer.baseAddress, Int32(Self.longestFailure), Int32(other),
-                    Tag.failure.rawValue, &request))
+                    Tag.failure, &request))
             failures.append((other, buffer, request))
         }
     }
@@ -82,15 +91,15 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws {
-        var requests = try start(sends, receives, .data)
+        var requests = try start(sends, receives, Tag.data)
         try wait(for: &requests)
     }
 
     func begin(
-        sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
+        on channel: RankChannel, sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) throws -> RankTransfer {
-        let requests = Requests(all: try start(sends, receives, .begun))
+        let requests = Requests(all: try start(sends, receives, Tag.begun + Int32(channel.rawValue)))
         return begun.withLock { begun in
             begun.next += 1
             begun.requests[begun.next] = requests
@@ -113,7 +122,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
 
     private func start(
         _ sends: [(to: Int, bytes: UnsafeRawBufferPointer)],
-        _ receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)], _ tag: Tag
+        _ receives: [(from: Int, bytes: UnsafeMutableRawBufferPointer)], _ tag: Int32
     ) throws(JobFailure) -> [UnsafeMutableRawPointer?] {
         var requests: [UnsafeMutableRawPointer?] = []
         for (from, bytes) in receives {
@@ -122,7 +131,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
                 try locked {
                     cm_receive(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(from), tag.rawValue, &request)
+                        Int32(min(Self.longest, bytes.count - start)), Int32(from), tag, &request)
                 }
                 requests.append(request)
             }
@@ -133,7 +142,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
                 try locked {
                     cm_send(
                         &library, bytes.baseAddress.map { $0 + start },
-                        Int32(min(Self.longest, bytes.count - start)), Int32(to), tag.rawValue, &request)
+                        Int32(min(Self.longest, bytes.count - start)), Int32(to), tag, &request)
                 }
                 requests.append(request)
             }
@@ -170,6 +179,67 @@ final class MPITransport: RankTransport, @unchecked Sendable {
         }
     }
 
+    // MARK: Announcements
+
+    /// Says something to all other ranks, whatever they are at; from any thread. They take it if they listen.
+    func announce(_ text: [UInt8]) throws {
+        guard allowsThreads, text.count < Self.longestAnnouncement else {
+            throw JobFailure(.internal, "\(text.count) bytes cannot be announced to the other ranks")
+        }
+        // Kept for good: it may still be on its way when this returns. There are few, and they are short.
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.count), alignment: 16)
+        bytes.copyBytes(from: text)
+        let own = UnsafeRawBufferPointer(rebasing: bytes[..<text.count])
+        var requests = try start((1..<count).map { (to: $0, bytes: own) }, [], Tag.announcement)
+        _ = try test(&requests)
+    }
+
+    /// Takes what the first rank announces, on a thread of its own, until ``finish()``.
+    func listen(_ take: @escaping @Sendable ([UInt8]) -> Void) {
+        guard allowsThreads else { return }
+        let box = Unmanaged.passRetained(Listener(transport: self, take: take))
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let listener = Unmanaged<Listener>.fromOpaque(argument).takeRetainedValue()
+                do { try listener.transport.takeAnnouncements(listener.take) } catch { complain("\(error)") }
+                return nil
+            }, box.toOpaque())
+        if status == 0 {
+            listener.withLock { $0 = thread }
+        } else {
+            box.release()
+            complain("cannot listen to the first rank: \(String(cString: strerror(status)))")
+        }
+    }
+
+    private final class Listener: Sendable {
+        let transport: MPITransport
+        let take: @Sendable ([UInt8]) -> Void
+        init(transport: MPITransport, take: @escaping @Sendable ([UInt8]) -> Void) {
+            (self.transport, self.take) = (transport, take)
+        }
+    }
+
+    private func takeAnnouncements(_ take: ([UInt8]) -> Void) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Self.longestAnnouncement, alignment: 16)
+        defer { buffer.deallocate() }
+        while true {
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            var requests = try start([], [(from: 0, bytes: buffer)], Tag.announcement)
+            while !(try test(&requests)) {
+                if isOver.load(ordering: .acquiring) {
+                    return try locked { cm_forget(&library, &requests[0]) }
+                }
+                usleep(Self.listening)
+            }
+            take(buffer.prefix { $0 != 0 })
+        }
+    }
+
     // MARK: Failures
 
     func lookForFailures() throws {
@@ -193,7 +263,7 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             text.count < Self.longestFailure
         else { return }
         text.withUnsafeBytes { text in
-            guard var requests = try? start([(to: 0, bytes: text)], [], .failure) else { return }
+            guard var requests = try? start([(to: 0, bytes: text)], [], Tag.failure) else { return }
             // The first rank ends all when it has read this. Where it is busy otherwise, this one does.
             for _ in 0..<500 {
                 _ = try? test(&requests)
@@ -215,6 +285,8 @@ final class MPITransport: RankTransport, @unchecked Sendable {
             failures[index].buffer.deallocate()
         }
         failures = []
+        isOver.store(true, ordering: .releasing)
+        if let thread = listener.withLock({ $0.take() }) { pthread_join(thread, nil) }
         try check(cm_end(&library))
     }
 

@@ -19,6 +19,8 @@ final class JobContext {
     let ranks: Ranks
     /// The same for writing versions; `nil` for one alone.
     var partners: (any RewritePartners)? { ranks.isAlone ? nil : ranks }
+    /// Who shares the parameters out; `nil` where each rank has all of them.
+    var owners: Ranks? { parameters.shardParameters == true ? ranks : nil }
     /// What the other ranks held at most, bytes, once they are done.
     var peakMemoryOfOthers: Int64 = 0
     /// What the job was predicted to hold at most, bytes, where that can be told.

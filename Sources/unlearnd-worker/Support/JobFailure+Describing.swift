@@ -42,7 +42,7 @@ extension JobFailure {
         case .invalidConfiguration, .tensorMismatch, .invalidBatch: .badInput
         case .unsupportedModel, .unsupportedMachine: .unsupported
         case .resources: .memory
-        case .deviceFailure: .internal
+        case .deviceFailure, .rankFailure: .internal
         }
     }
 }

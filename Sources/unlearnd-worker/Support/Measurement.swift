@@ -112,6 +112,7 @@ struct Measurement {
         report.reference = try figures(model, sets, .reference)
         try ask(model, sets, .reference, files)
         try attacks.attack(.reference, model, sets)
+        try model.shards?.close()
     }
 
     /// Lets the version answer a few rows; by the base's tokenizer, which an edit leaves as it is, unless `files` says

@@ -55,7 +55,7 @@ final class TrainingCheckpoints {
     /// Fills the trainer's buffers and returns the state to go on from; that of the beginning without a file.
     func restore(_ file: TrainingStateFile?, _ trainer: Trainer) throws -> TrainerState {
         guard let file else { return TrainerState() }
-        try file.read(into: trainer.buffers)
+        try trainer.read(file)
         context.log("going on from the training checkpoint after step \(file.state.steps)")
         return file.state
     }

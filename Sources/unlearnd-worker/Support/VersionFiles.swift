@@ -34,7 +34,7 @@ struct VersionFiles {
         return tokenizer
     }
 
-    /// Loads the weights into a new model.
+    /// Loads the weights into a new model, which the ranks share out where the job says so.
     ///
     /// - Parameters:
     ///   - checkpointing: Whether training computes activations again instead of keeping them.
@@ -44,7 +44,8 @@ struct VersionFiles {
         adapters: AdapterSettings? = nil
     ) throws -> (Transformer, ModelLoader.Outcome) {
         let model = try Transformer(
-            configuration, context: context.compute, checkpointing: checkpointing, adapters: adapters)
+            configuration, context: context.compute, checkpointing: checkpointing, adapters: adapters,
+            sharedBy: context.owners)
         return (model, try load(into: model, context))
     }
 

@@ -50,7 +50,8 @@ extension ControlPlane {
             }
             guard let head, !head.isGone else { return detail }
             var complete = detail
-            complete.files = try Self.files(of: try store.manifest(head.manifest))
+            (complete.files, complete.nextFile) = Self.files(
+                of: try store.manifest(head.manifest), limit: query.limit)
             return complete
         }
     }

@@ -5,14 +5,15 @@ import GRDB
 import Protocol
 
 extension ControlPlane {
-    /// `model.files`: the files of a version.
+    /// `model.files`: the files of a version, page by page.
     /// - Throws: `not_found`, `gone`, `integrity`.
-    package func files(_ reference: VersionReference) async throws(RPCError) -> VersionFiles {
+    package func files(_ query: ModelFilesParams) async throws(RPCError) -> VersionFiles {
         try await answering {
-            let row = try await database.read { try VersionRow.resolve(reference, $0) }
+            let row = try await database.read { try VersionRow.resolve(query.version, $0) }
+            let (files, next) = Self.files(
+                of: try store.manifest(row.manifest), after: query.after, limit: query.limit)
             return VersionFiles(
-                model: row.model, version: row.number, digest: row.digest,
-                files: try Self.files(of: try store.manifest(row.manifest)))
+                model: row.model, version: row.number, digest: row.digest, files: files, next: next)
         }
     }
 
@@ -76,9 +77,25 @@ extension ControlPlane {
         }
     }
 
-    static func files(of manifest: Manifest) throws -> [FileSummary] {
-        manifest.files.map {
-            FileSummary(path: $0.path, size: Int64($0.size), sha256: $0.sha256, mode: Int($0.mode & 0o7777))
+    /// A page of a version's files, and the path after which the next one begins, if there is one.
+    ///
+    /// - Parameters:
+    ///   - after: Only files whose paths come after this one, by their bytes.
+    ///   - limit: At most so many.
+    static func files(
+        of manifest: Manifest, after: String? = nil, limit: Int? = nil
+    ) -> (page: [FileSummary], next: String?) {
+        // The manifest has them in this order.
+        let rest = manifest.files.drop { file in
+            after.map { !$0.utf8.lexicographicallyPrecedes(file.path.utf8) } ?? false
         }
+        var budget = PageBudget(limit: limit)
+        let page = rest.prefix { budget.takes(200 + PageBudget.size($0.path)) }
+        return (
+            page.map {
+                FileSummary(
+                    path: $0.path, size: Int64($0.size), sha256: $0.sha256, mode: Int($0.mode & 0o7777))
+            }, page.count < rest.count ? page.last?.path : nil
+        )
     }
 }

@@ -212,7 +212,8 @@ extension ControlPlane {
         return try await offloading { [store] in
             // What became a difference since the purge was asked for, too.
             _ = try store.detach(liveManifests: manifests, givesUpDamaged: true)
-            let garbage = try GarbageCollector.run(store: store, liveManifests: manifests, cutoff: cutoff)
+            let garbage = try GarbageCollector.run(
+                store: store, liveManifests: manifests, cutoff: cutoff, durably: true)
             _ = try store.sweepQuarantine(liveManifests: manifests)
             guard writing != nil else { return (garbage, 0) }
             return (

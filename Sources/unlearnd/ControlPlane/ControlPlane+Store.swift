@@ -159,8 +159,15 @@ extension ControlPlane {
     }
 
     /// `dataset.list`: oldest first.
-    package func datasets() async throws(RPCError) -> [DatasetSummary] {
-        try await answering { try await database.read { try StoredDataset.all($0).map(\.summary) } }
+    package func datasets(_ query: DatasetListParams = DatasetListParams()) async throws(RPCError)
+        -> [DatasetSummary]
+    {
+        try await answering {
+            try await database.read { db in
+                try StoredDataset.page(after: query.after, limit: PageBudget.entries(query.limit), db).map(
+                    \.summary)
+            }
+        }
     }
 
     /// The dataset with that id, if it is stored: an upload of it needs no bytes.

@@ -75,15 +75,19 @@ final class StateDirectory: Sendable {
     private static func make(_ path: String) throws(StartupError) {
         var partial = ""
         let parts = path.split(separator: "/")
+        var status = stat()
         for (index, part) in parts.enumerated() {
             partial += (index == 0 && !path.hasPrefix("/") ? "" : "/") + part
             let mode: mode_t = index == parts.count - 1 ? 0o700 : 0o755
-            guard mkdir(partial, mode) == 0 || errno == EEXIST || errno == EROFS || errno == EACCES else {
+            guard mkdir(partial, mode) != 0, errno != EEXIST else { continue }
+            let reason = errno
+            // Of one that is there the refusal says nothing.
+            guard reason == EROFS || reason == EACCES, stat(partial, &status) == 0 else {
+                errno = reason
                 throw fault(partial, "cannot be made")
             }
         }
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw fault(path, "cannot be made") }
+        guard stat(path, &status) == 0 else { throw fault(path, "cannot be read") }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw StartupError(
                 .stateDirectory, "\(path) is not a directory", hint: "name another one with --state-directory"

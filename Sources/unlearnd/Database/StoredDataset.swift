@@ -59,6 +59,15 @@ struct StoredDataset: Hashable, Sendable {
         try Row.fetchAll(db, cached: "SELECT * FROM dataset ORDER BY created, id").map(StoredDataset.init)
     }
 
+    /// At most `limit` datasets, oldest first.
+    /// - Parameter place: Only those after it.
+    static func page(after place: DatasetPlace?, limit: Int, _ db: Database) throws -> [StoredDataset] {
+        try Row.fetchAll(
+            db, cached: "SELECT * FROM dataset WHERE (created, id) > (?, ?) ORDER BY created, id LIMIT ?",
+            arguments: [place?.created.milliseconds ?? .min, place?.dataset.hex ?? "", limit]
+        ).map(StoredDataset.init)
+    }
+
     /// The datasets whose ids begin with `prefix`, at most two.
     static func find(prefix: String, _ db: Database) throws -> [StoredDataset] {
         try Row.fetchAll(

@@ -5,7 +5,9 @@ import Protocol
 extension Router {
     /// `dataset.*` and `blob.*`.
     mutating func addDatasetHandlers(_ control: ControlPlane, _ blobs: BlobSpool) {
-        on(.datasetList) { (_: NoParams, _) async throws(RPCError) in try await control.datasets() }
+        on(.datasetList) { (params: DatasetListParams, _) async throws(RPCError) in
+            try await control.datasets(params)
+        }
         on(.datasetShow) { (params: DatasetParams, _) async throws(RPCError) in
             try await control.dataset(params.dataset)
         }

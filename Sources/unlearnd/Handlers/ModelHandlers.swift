@@ -14,8 +14,8 @@ extension Router {
         on(.modelHistory) { (params: ModelHistoryParams, _) async throws(RPCError) in
             try await control.history(params)
         }
-        on(.modelFiles) { (params: VersionParams, _) async throws(RPCError) in
-            try await control.files(params.version)
+        on(.modelFiles) { (params: ModelFilesParams, _) async throws(RPCError) in
+            try await control.files(params)
         }
         on(.modelFilter) { (params: ModelFilterParams, session) async throws(RPCError) in
             try await control.filter(params, peer: session.peer)

@@ -7,7 +7,8 @@ import Protocol
 ///
 /// Training holds four f32 numbers a parameter (weight, gradient and AdamW's two moments) and the activations of
 /// one batch; measuring holds the weights in f32 and the activations of one layer; jobs that only move bytes work
-/// chunk by chunk. Each of several ranks holds all of it but its rows and its slice of the moments.
+/// chunk by chunk. Each of several ranks holds all of it but its rows and its slice of the moments; if they share the
+/// parameters out, slices of everything, and a few blocks.
 struct JobEstimator {
     /// What a worker has before it reads anything, bytes.
     static let worker: Int64 = 128 << 20
@@ -199,7 +200,11 @@ struct JobEstimator {
         let layers = Double(shape?.layers ?? 0)
         let logits = 8 * Double(shape?.vocabulary ?? 0)
         let (worker, chunks) = (Double(Self.worker), Double(Self.chunks))
-        let measuring = worker + weights + tokens * (logits + 64 * hidden)
+        let isSharded = parameters.shardParameters == true
+        // Two whole blocks, slices, and what lies in no block.
+        let partly = 2 * weights / max(1, layers) + weights / ranks + hidden * logits
+        let held = isSharded ? partly : weights
+        let measuring = worker + held + tokens * (logits + 64 * hidden)
         // A gradient and the activations of one row.
         let backward =
             parameters.metrics?.contains(.gradientNorm) == true
@@ -217,7 +222,7 @@ struct JobEstimator {
             let sequences = RowRequirement(spec.kind) == nil ? 1.0 : 2
             let activations = sequences * tokens * (logits + layers * (80 * hidden + 48 * Double(length)))
             let shared = 2 * weights + activations
-            bytes = max(worker + 2 * weights + copies(weights) + shared / ranks, measured, attacking)
+            bytes = max(worker + 2 * held + copies(weights) + shared / ranks, measured, attacking)
         case .dampen:
             // Weights, gradient, two importances.
             let activations = tokens * (logits + layers * (80 * hidden + 48 * Double(length)))

@@ -45,4 +45,37 @@ extension SpecRules {
                 "raise --batch-size, or use fewer ranks")
         }
     }
+
+    /// What needs whole weights or gradients in one process is refused where the ranks share the parameters out.
+    static func checkShards(_ spec: JobSpec) throws(RPCError) {
+        let parameters = spec.parameters ?? JobParameters()
+        guard parameters.shardParameters == true else { return }
+        guard parameters.ranks ?? 1 > 1 else {
+            throw fault(
+                "parameters.shard_parameters", "one process has nobody to share its parameters with",
+                "give --ranks 2 or more, or leave --shard-parameters out")
+        }
+        func refuse(_ condition: Bool, _ field: String, _ what: String, _ hint: String) throws(RPCError) {
+            guard condition else { return }
+            throw fault(field, "\(what), which --shard-parameters leaves to no process", hint)
+        }
+        try refuse(
+            spec.editsFacts, "parameters.by", "an edit of facts works on whole weights", "use --by gradient")
+        try refuse(
+            parameters.mask != nil, "parameters.mask", "a mask of weights is chosen from whole gradients",
+            "leave --mask out, or --shard-parameters")
+        try refuse(
+            parameters.samRho != nil, "parameters.sam_rho",
+            "sharpness-aware forgetting keeps a second set of weights",
+            "leave --sam-rho out, or --shard-parameters")
+        let metrics = (spec.gate.flatMap { try? Gate.parse($0) }?.metrics ?? [])
+            .union(parameters.metrics ?? [])
+        try refuse(
+            metrics.contains(.gradientNorm), "parameters.metrics",
+            "gradient_norm takes the whole gradient of each row",
+            "name the other metrics, or leave --shard-parameters out")
+        try refuse(
+            spec.attacks?.isEmpty == false, "attacks", "attacks work on whole weights",
+            "attack the version by a job of its own: unlearnctl submit attack")
+    }
 }

@@ -28,6 +28,7 @@ enum SpecRules {
         try checkRanges(spec.kind, spec.parameters ?? JobParameters())
         try checkPlace(spec.parameters ?? JobParameters())
         try checkRanks(spec)
+        try checkShards(spec)
         try checkEdits(spec)
         try checkFacts(spec)
         try checkAttacks(spec)

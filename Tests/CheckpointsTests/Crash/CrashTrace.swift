@@ -26,6 +26,9 @@ struct CrashTrace {
             switch events[index] {
             case .change(let change): pending.formUnion(change.nodes)
             case .synchronize(let node): return pending.remove(node) != nil
+            case .synchronizeAll:
+                defer { pending = [] }
+                return !pending.isEmpty
             case .promise: break
             }
             return false
@@ -64,6 +67,7 @@ struct CrashTrace {
                 for position in changes.indices where changes[position].change.nodes.contains(node) {
                     changes[position].durable = true
                 }
+            case .synchronizeAll: for position in changes.indices { changes[position].durable = true }
             }
             guard range.contains(index) else { continue }
             let pending = changes.indices.filter { !changes[$0].durable }

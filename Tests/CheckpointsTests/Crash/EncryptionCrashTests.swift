@@ -51,7 +51,8 @@ struct EncryptionCrashTests {
         record(.giveUp(first.manifestID))
         record(.giveUpDataset(dataset))
         #expect(try store.removeDataset(dataset))
-        _ = try GarbageCollector.run(store: store, liveManifests: [second.manifestID], cutoff: .max)
+        _ = try GarbageCollector.run(
+            store: store, liveManifests: [second.manifestID], cutoff: .max, durably: true)
         let gone = before.subtracting(try store.list())
         record(.objectsGone(gone))
         let thinned = try ring.thin(to: store)

@@ -18,6 +18,8 @@ final class SimulatedFileSystem: FileSystem {
         case change(SimulatedDisk.Change)
         /// Bytes of a file, or entries of a directory, became durable.
         case synchronize(node: Int)
+        /// Everything so far became durable.
+        case synchronizeAll
         /// The caller was told of success, or gave a promise up.
         case promise(Promise)
     }
@@ -166,6 +168,13 @@ final class SimulatedFileSystem: FileSystem {
         try with("fsync", path) { state throws(Failure) in
             guard let node = state.disk.node(path) else { throw Failure(ENOENT) }
             state.events.append(.synchronize(node: node))
+        }
+    }
+
+    func synchronizeFileSystem(of path: String) throws(FileSystemError) {
+        try with("syncfs", path) { state throws(Failure) in
+            guard state.disk.node(path) != nil else { throw Failure(ENOENT) }
+            state.events.append(.synchronizeAll)
         }
     }
 

@@ -93,7 +93,7 @@ struct AdapterTests {
         }
         let batch = try golden.batch("retain", 0)
         let before = try model.score(batch).joined().map(\.nll)
-        model.mergeAdapters()
+        try model.mergeAdapters()
         let after = try model.score(batch).joined().map(\.nll)
         #expect(zip(before, after).allSatisfy { abs($0 - $1) < 1e-3 })
         for entry in model.table.entries where !entry.isAdapter {
@@ -111,7 +111,7 @@ struct AdapterTests {
         let weights = try [1, 2, 3].map { threads in
             let model = try start(golden, settings, threads: threads)
             _ = try train(model, golden)
-            model.mergeAdapters()
+            try model.mergeAdapters()
             return model.weights.map(\.bitPattern)
         }
         #expect(weights[0] == weights[1] && weights[0] == weights[2])
@@ -175,7 +175,7 @@ struct AdapterTests {
         let made = try CheckpointRewriter.rewrite(
             base: base, parent: nil, attachments: model.adapterFiles(), transform: { try edit.edit($0, $1) })
         let result = try versions.version(made)
-        model.mergeAdapters()
+        try model.mergeAdapters()
         for entry in model.table.entries where !entry.isAdapter {
             let bytes = try result.readTensor(entry.name)
             for (index, value) in model.parameters.values(entry.range).enumerated() {

