@@ -88,11 +88,12 @@ def table(rate, optimizer):
     """One rank a node; 64 rows of 512 tokens a step, shared out."""
     tokens = 64 * 512
     print(f"\nnodes that make {rate:.0f} GFLOP/s each, {tokens} tokens a step; networks of 1.25 and 12.5 GB/s assumed")
-    print(f"{'model':>6} {'nodes':>5} {'GB a rank':>9} {'GB sent':>8} {'products':>9} {'optimiser':>9} "
+    print(f"{'model':>6} {'nodes':>5} {'GB a rank':>9} {'sharded':>7} {'GB sent':>8} {'products':>9} {'optimiser':>9} "
           f"{'exchange':>17} {'efficiency':>12}")
     for name, parameters in (("1B", 1e9), ("8B", 8e9), ("70B", 70e9)):
         for nodes in (1, 2, 4, 8, 16, 32, 64):
             held = 8 * parameters + 8 * parameters / nodes
+            sharded = 16 * parameters / nodes
             products = 6 * parameters * tokens / (rate * 1e9) / nodes
             moved = optimizer * parameters / nodes
             sent = exchanged(parameters, nodes)
@@ -100,7 +101,7 @@ def table(rate, optimizer):
             # Half of it, the gradients, goes beside the backward pass, which has two thirds of the products.
             waits = [wait - min(wait / 2, products * 2 / 3) for wait in (slow, fast)]
             shares = [(products + moved) / (products + moved + wait) for wait in waits]
-            print(f"{name:>6} {nodes:>5} {held / 1e9:>9.1f} {sent / 1e9:>8.1f} {products:>8.0f}s {moved:>8.2f}s "
+            print(f"{name:>6} {nodes:>5} {held / 1e9:>9.1f} {sharded / 1e9:>7.1f} {sent / 1e9:>8.1f} {products:>8.0f}s {moved:>8.2f}s "
                   f"{slow:>7.1f}s {fast:>7.2f}s {shares[0]:>6.0%} {shares[1]:>5.0%}")
 
 
