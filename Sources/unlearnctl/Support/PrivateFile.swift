@@ -6,8 +6,8 @@ import Protocol
 
 /// Files that this program writes for its user alone.
 enum PrivateFile {
-    /// Writes a file that only its owner may read, whole or not at all. A link is followed; a pipe or a device, such as
-    /// /dev/stdout, is written to and stays what it is.
+    /// Writes a file that only its owner may read, whole or not at all. A pipe or a device, such as /dev/stdout, is written
+    /// to and stays what it is; a link to a file is replaced, as whoever can make it may not be whom it is written for.
     /// - Throws: ``ClientError`` with status 74.
     static func write(_ text: String, to path: String) throws(ClientError) {
         var part: String?
@@ -16,8 +16,7 @@ enum PrivateFile {
             if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
                 return try write(text, Descriptor(opening: path, O_WRONLY | O_NOCTTY))
             }
-            // Replaced is the file and not a link to it.
-            let target = resolved(path)
+            let target = Self.isOfSystem(path) ? resolved(path) : path
             let beside = target + ".part"
             part = beside
             let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
@@ -39,6 +38,11 @@ enum PrivateFile {
             }
             bytes = bytes.dropFirst(count)
         }
+    }
+
+    /// Whether links there are the system's own, such as those of standard output.
+    private static func isOfSystem(_ path: String) -> Bool {
+        path.hasPrefix("/dev/") || path.hasPrefix("/proc/")
     }
 
     /// Where a path leads; the path itself where nothing is there yet.
