@@ -25,8 +25,10 @@ package enum VersionCells {
             ? "head"
             : version.purged != nil
                 ? "purged"
-                : version.gone
-                    ? "gone" : version.retention?.rawValue ?? (version.candidate ? "candidate" : "")
+                : version.removed != nil
+                    ? "removed"
+                    : version.gone
+                        ? "gone" : version.retention?.rawValue ?? (version.candidate ? "candidate" : "")
         let expiry = version.expires.map { ["expires \(Text.relative($0))"] } ?? []
         return ([place] + expiry + (version.hold == nil ? [] : ["held"]) + version.tags).filter {
             !$0.isEmpty

@@ -83,7 +83,7 @@ package struct EventType: OpenNames, Hashable, Sendable {
     /// The names that this version gives.
     package enum Known: String, CaseIterable {
         case submitted, state, snapshot, edit, epoch, checkpoint, evaluation, gate, version, head,
-            expired, purged, published, deadline, placed, warning, queue, started, progress, log,
+            expired, purged, removed, published, deadline, placed, warning, queue, started, progress, log,
             lagged
     }
 
@@ -114,6 +114,8 @@ package struct EventType: OpenNames, Hashable, Sendable {
     package static let expired = EventType(.expired)
     /// A version or dataset was purged: `version` or `dataset`, `digest`, `purge`.
     package static let purged = EventType(.purged)
+    /// A model was removed: `versions`, those whose bytes were still there, `last`.
+    package static let removed = EventType(.removed)
     /// A publish target shows another version, or, with `version` null, none: `target`, `version`, `digest`, `from`.
     package static let published = EventType(.published)
     /// A job has not ended and its deadline comes near, or, with `missed` true, is over: `deadline`, `state`.

@@ -72,6 +72,8 @@ package enum Method: String, Codable, Sendable, CaseIterable {
     case modelTag = "model.tag"
     /// ``PurgeVersionParams`` → ``PurgeResult``
     case modelPurge = "model.purge"
+    /// ``RemoveModelParams`` → ``RemoveModelResult``
+    case modelRemove = "model.remove"
     /// ``PublishParams`` → ``PublishResult``
     case modelPublish = "model.publish"
     /// ``PublishParams`` → ``UnpublishResult``
@@ -122,7 +124,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
             .modelHold, .modelTag, .storeGC, .storeBackup, .storeOptimize, .auditCertificate,
             .queuePause, .queueResume:
             .operator_
-        case .modelUnhold, .modelPurge, .datasetPurge, .jobPurge, .storeRestore,
+        case .modelUnhold, .modelPurge, .modelRemove, .datasetPurge, .jobPurge, .storeRestore,
             .modelPublish, .modelUnpublish:
             .admin
         }

@@ -48,10 +48,12 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     package var head: Bool
     /// Whether its gate was refused or its base was not head.
     package var candidate: Bool
-    /// Whether its bytes are no longer there: it was purged, or a candidate whose time was over.
+    /// Whether its bytes are no longer there: it was purged, removed with its model, or its time was over.
     package var gone: Bool
     /// When it was purged; `null` if it was not.
     package var purged: Timestamp?
+    /// When it was removed with its model; `null` if it was not, or was purged before.
+    package var removed: Timestamp?
     package var digest: Digest
     package var bytes: Int64
     package var note: String?
@@ -68,12 +70,13 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         version: VersionNumber, parent: VersionNumber?, job: JobID?, kind: JobKind?, created: Timestamp,
         head: Bool,
         candidate: Bool, gone: Bool = false, digest: Digest, bytes: Int64, note: String?,
-        hold: VersionHold? = nil, tags: [String] = [], purged: Timestamp? = nil,
+        hold: VersionHold? = nil, tags: [String] = [], purged: Timestamp? = nil, removed: Timestamp? = nil,
         retention: VersionClass? = nil, expires: Timestamp? = nil
     ) {
         self.retention = retention
         self.expires = expires
         self.purged = purged
+        self.removed = removed
         self.hold = hold
         self.tags = tags
         self.gone = gone
@@ -90,8 +93,8 @@ package struct VersionSummary: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case version, parent, job, kind, created, head, candidate, gone, purged, digest, bytes, note, hold,
-            tags, expires
+        case version, parent, job, kind, created, head, candidate, gone, purged, removed, digest, bytes, note,
+            hold, tags, expires
         case retention = "class"
     }
 
@@ -106,6 +109,7 @@ package struct VersionSummary: Codable, Hashable, Sendable {
         try container.encode(candidate, forKey: .candidate)
         try container.encode(gone, forKey: .gone)
         try container.encode(purged, forKey: .purged)
+        try container.encode(removed, forKey: .removed)
         try container.encode(digest, forKey: .digest)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(note, forKey: .note)
@@ -169,15 +173,18 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     package var requests: [UnlearnedRequest]
     /// Where serving engines read the head, by target.
     package var publications: [Publication]
-    /// The `before` of the next page, of what is older; absent at the end. `files` and `publications` are in the first
-    /// page only.
+    /// When and why a model of this name was removed, oldest first.
+    package var removals: [ModelRemoval]
+    /// The `before` of the next page, of what is older; absent at the end. `files`, `publications` and `removals` are in
+    /// the first page only.
     package var next: ModelShowPlace?
     /// A detail.
     package init(
         summary: ModelSummary, history: [VersionSummary], moves: [HeadMove], files: [FileSummary],
-        requests: [UnlearnedRequest] = [], publications: [Publication] = [], next: ModelShowPlace? = nil,
-        nextFile: String? = nil
+        requests: [UnlearnedRequest] = [], publications: [Publication] = [], removals: [ModelRemoval] = [],
+        next: ModelShowPlace? = nil, nextFile: String? = nil
     ) {
+        self.removals = removals
         self.nextFile = nextFile
         self.next = next
         self.requests = requests
@@ -189,7 +196,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case history, moves, files, requests, publications, next
+        case history, moves, files, requests, publications, removals, next
         case nextFile = "next_file"
     }
 
@@ -201,6 +208,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         files = try container.decode([FileSummary].self, forKey: .files)
         requests = try container.decodeIfPresent([UnlearnedRequest].self, forKey: .requests) ?? []
         publications = try container.decodeIfPresent([Publication].self, forKey: .publications) ?? []
+        removals = try container.decodeIfPresent([ModelRemoval].self, forKey: .removals) ?? []
         next = try container.decodeIfPresent(ModelShowPlace.self, forKey: .next)
         nextFile = try container.decodeIfPresent(String.self, forKey: .nextFile)
     }
@@ -214,6 +222,7 @@ package struct ModelDetail: Codable, Hashable, Sendable {
         try container.encode(files, forKey: .files)
         try container.encode(requests, forKey: .requests)
         try container.encode(publications, forKey: .publications)
+        try container.encode(removals, forKey: .removals)
         try container.encodeIfPresent(next, forKey: .next)
         try container.encodeIfPresent(nextFile, forKey: .nextFile)
     }

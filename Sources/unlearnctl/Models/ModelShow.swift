@@ -19,11 +19,20 @@ struct ModelShow: ClientCommand {
         let detail = try Connection.decode(ModelDetail.self, raw)
         let (summary, moves, files) = (detail.summary, detail.moves, detail.files)
         if output.isQuiet { return output.data(summary.model.text) }
-        let head = summary.head.map { "\(summary.model)@\($0)" } ?? "no version yet"
+        let removal = detail.removals.last
+        let isRemoved = removal != nil && removal?.last == detail.history.last?.version
+        let head =
+            summary.head.map { "\(summary.model)@\($0)" }
+            ?? (isRemoved ? "\(summary.model), removed" : "no version yet")
         output.data(
             "\(output.styled(head, .bold))  \(summary.architecture.map { Text.safe($0) } ?? "")  \(Text.bytes(summary.bytes))"
         )
         if let digest = summary.digest { output.data("digest \(digest.hex)") }
+        for removal in detail.removals {
+            output.data(
+                "removed \(removal.time) by user \(removal.who), up to \(removal.last): \(Text.safe(removal.reason))"
+            )
+        }
         output.data("")
         output.table(VersionTable.table(detail.history))
         if !moves.isEmpty {

@@ -11,6 +11,6 @@ struct Models: ParsableCommand {
             ModelImport.self, ModelExport.self, ModelCreate.self, ModelList.self, ModelShow.self,
             ModelHistory.self,
             ModelDiff.self, ModelFilterCommand.self, ModelTag.self, ModelHold.self, ModelUnhold.self,
-            ModelPublish.self, ModelPurge.self,
+            ModelPublish.self, ModelPurge.self, ModelRemove.self,
         ])
 }

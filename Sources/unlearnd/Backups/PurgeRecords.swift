@@ -80,6 +80,8 @@ struct PurgeRecords: Sendable {
         }
         try PurgedText.purge(texts.sorted(), in: change)
         try PurgedText.purge(about: gone, in: change)
+        try RemovalRecord.eraseReasons(
+            about: try VersionRow.everything(db).filter { times[$0.digest.hex] != nil }, in: change)
         return gone.map(\.reference)
     }
 }

@@ -46,6 +46,7 @@ extension ControlPlane {
                 detail.next = next.isEnd ? nil : next
                 guard before == nil else { return (detail, VersionRow?.none) }
                 detail.publications = try Self.publications(of: name, targets, db)
+                detail.removals = try RemovalRecord.all(of: name, db)
                 return (detail, try model.head.flatMap { try VersionRow.find(name, $0, db) })
             }
             guard let head, !head.isGone else { return detail }
@@ -91,6 +92,7 @@ extension ControlPlane {
         }
         guard let newest = versions.first?.number, let oldest = versions.last?.number else { return [] }
         let kinds = try VersionRow.kinds(of: model.name, oldest...newest, db)
+        let removals = try RemovalRecord.all(of: model.name, db)
         let replaced = try PreEditExpiry.replaced(model, oldest...newest, db)
         return versions.reversed().map { version in
             let number = version.number
@@ -110,6 +112,7 @@ extension ControlPlane {
                 head: number == model.head, candidate: version.candidate, gone: version.isGone,
                 digest: version.digest, bytes: version.bytes, note: version.note, hold: holds[number],
                 tags: tags[number] ?? [], purged: version.purged,
+                removed: RemovalRecord.of(version, in: removals)?.time,
                 retention: version.isGone
                     ? nil : version.candidate ? .candidate : since == nil ? nil : .preEdit,
                 expires: expires)

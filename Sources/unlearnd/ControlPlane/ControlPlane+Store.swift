@@ -13,7 +13,7 @@ extension ControlPlane {
                 (
                     try VersionRow.liveManifests(db),
                     try Int.fetchOne(db, sql: "SELECT count(*) FROM version WHERE state = 'live'") ?? 0,
-                    try Int.fetchOne(db, sql: "SELECT count(*) FROM model") ?? 0,
+                    try ModelRow.count(db),
                     try Int.fetchOne(db, sql: "SELECT count(*) FROM dataset") ?? 0
                 )
             }

@@ -33,10 +33,22 @@ struct ModelRow: Hashable, Sendable {
         return model
     }
 
-    /// What is told of the models whose names come after another, in the order of the names.
+    /// Whether there is a model of that name that was not removed.
+    static func isInUse(_ name: ModelName, _ db: Database) throws -> Bool {
+        try Int.fetchOne(
+            db, cached: "SELECT count(*) FROM model m WHERE m.name = ? AND \(RemovalRecord.isInUse)",
+            arguments: [name.text]) == 1
+    }
+
+    /// How many models there are that were not removed.
+    static func count(_ db: Database) throws -> Int {
+        try Int.fetchOne(db, cached: "SELECT count(*) FROM model m WHERE \(RemovalRecord.isInUse)") ?? 0
+    }
+
+    /// What is told of the models in use whose names come after another, in the order of the names.
     static func summaries(after name: ModelName?, limit: Int, _ db: Database) throws -> [ModelSummary] {
         try Row.fetchAll(
-            db, cached: "\(summary) WHERE m.name > ? ORDER BY m.name LIMIT ?",
+            db, cached: "\(summary) WHERE m.name > ? AND \(RemovalRecord.isInUse) ORDER BY m.name LIMIT ?",
             arguments: [name?.text ?? "", limit]
         ).map(summary)
     }

@@ -152,6 +152,13 @@ struct VersionRow: Hashable, Sendable {
     static func resolve(_ reference: VersionReference, _ db: Database) throws -> VersionRow {
         let model = try ModelRow.require(reference.model, db)
         guard let number = reference.version ?? model.head else {
+            if let removal = try RemovalRecord.all(of: model.name, db).last,
+                try !ModelRow.isInUse(model.name, db)
+            {
+                throw RPCError(
+                    .gone, "model \(model.name) was removed on \(removal.time)",
+                    hint: "unlearnctl model show \(model.name) says why")
+            }
             throw RPCError(
                 .notFound, "model \(reference.model) has no head",
                 hint: "name a version, such as \(reference.model)@v1")
@@ -165,6 +172,13 @@ struct VersionRow: Hashable, Sendable {
             throw RPCError(
                 .gone, "\(reference.model)@\(number) was purged on \(purged)",
                 hint: "it cannot come back; unlearnctl model history \(reference.model) lists what is there")
+        }
+        if version.isGone,
+            let removal = RemovalRecord.of(version, in: try RemovalRecord.all(of: version.model, db))
+        {
+            throw RPCError(
+                .gone, "\(reference.model)@\(number) was removed with its model on \(removal.time)",
+                hint: "unlearnctl model show \(reference.model) says why")
         }
         guard !version.isGone else {
             throw RPCError(

@@ -7,7 +7,7 @@ import Protocol
 struct PurgePlan {
     var result: PurgeResult
     var versions: [VersionRow]
-    /// Versions that know and whose bytes went before, as candidates whose time was over: they must not come back either.
+    /// Versions that know and whose bytes went before, as their time was over or their model removed: they must not come back either.
     var expired: [VersionRow] = []
 
     /// The plan for one version.
@@ -175,6 +175,7 @@ struct PurgePlan {
             try change.audit("version.purge", actor: actor, .object(audited))
         }
         for row in expired { try Tombstone.insert(row.digest, purge: purge, in: change) }
+        try RemovalRecord.eraseReasons(about: versions + expired, in: change)
         for set in result.datasets {
             try change.db.execute(sql: "DELETE FROM dataset WHERE id = ?", arguments: [set.dataset.hex])
             try Tombstone.insert(set.dataset, purge: purge, in: change)

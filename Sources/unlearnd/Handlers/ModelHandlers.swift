@@ -32,6 +32,9 @@ extension Router {
         on(.modelPurge) { (params: PurgeVersionParams, session) async throws(RPCError) in
             try await control.purge(params, peer: session.peer)
         }
+        on(.modelRemove) { (params: RemoveModelParams, session) async throws(RPCError) in
+            try await control.remove(params, peer: session.peer)
+        }
         on(.modelPublish) { (params: PublishParams, session) async throws(RPCError) in
             try await control.publish(params, peer: session.peer)
         }

@@ -74,7 +74,7 @@ struct Submission: Sendable {
         if let model = spec.model {
             switch spec.kind {
             case .create:
-                guard try ModelRow.find(model.model, db) == nil else {
+                guard try !ModelRow.isInUse(model.model, db) else {
                     throw RPCError(
                         .conflict, "model \(model.model) exists", hint: "choose another name",
                         field: "spec.model")

@@ -52,7 +52,7 @@ enum VersionBinder {
             order.pairs = plan.pairs
             pinned += plan.versions
         case .create:
-            if let model = spec.model?.model, try ModelRow.find(model, change.db) != nil {
+            if let model = spec.model?.model, try ModelRow.isInUse(model, change.db) {
                 throw JobFailure(
                     JobFailure.Kind(rawValue: "conflict"), "model \(model) exists by now",
                     hint: "choose another name")
