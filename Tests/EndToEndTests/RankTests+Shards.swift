@@ -185,21 +185,9 @@ extension RankTests {
         throws
     {
         guard Self.hasMPI() else { return }
-        let daemon = try RunningDaemon(environment: ["UNLEARND_THREADS": "2"])
-        try
-            #"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 2000, "n_positions": 64, "n_embd": 384, "n_layer": 24, "n_head": 6}"#
-            .write(toFile: daemon.directory + "/config.json", atomically: false, encoding: .utf8)
-        let created = try daemon.ctl([
-            "model", "create", "m", "--config", daemon.directory + "/config.json", "--tokenizer",
-            ExampleModel.path("tokenizer.json"), "--seed", "1",
-        ])
-        #expect(created.status == 0, "\(created.stderr)")
-        let rows = (0..<8).map { row in
-            let ids = (0..<32).map { String(($0 * 37 + row * 11) % 2000) }.joined(separator: ",")
-            return "{\"input_ids\": [\(ids)]}\n"
-        }
-        try rows.joined().write(
-            toFile: daemon.directory + "/rows.jsonl", atomically: false, encoding: .utf8)
+        let daemon = try random(
+            #"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 2000, "n_positions": 64, "n_embd": 384, "n_layer": 24, "n_head": 6}"#,
+            vocabulary: 2000, columns: 32)
         func peak(_ more: [String]) throws -> (predicted: Double, peak: Double) {
             let output = try daemon.ctl(
                 [

@@ -73,13 +73,20 @@ extension RankTests {
         guard Self.hasMPI() else { return }
         let daemon = try taught()
         let words = words + ["--max-new-tokens", "6"]
+        // Three share nothing evenly.
+        let one = try expectTheSame(daemon, words, ranks: words[0] == "evaluate" ? ["2", "3"] : ["3"])
+        #expect(try !evidence(daemon, one.id).isEmpty)
+        #expect(one.evaluation != nil || one.result != nil)
+        #expect(try daemon.ctl(["store", "verify"]).status == 0)
+    }
+
+    /// Expects that several ranks make of `words` the bytes, figures and evidence of one process, whose job is returned.
+    func expectTheSame(_ daemon: RunningDaemon, _ words: [String], ranks: [String]) throws -> Job {
         let one = try end(daemon, submit(daemon, untrained: words))
         #expect(one.state == .succeeded, "\(String(describing: one.error))")
         let own = try evidence(daemon, one.id)
-        #expect(!own.isEmpty)
-        // Three share nothing evenly.
-        for ranks in words[0] == "evaluate" ? ["2", "3"] : ["3"] {
-            let several = try end(daemon, submit(daemon, untrained: words, "--ranks", ranks))
+        for count in ranks {
+            let several = try end(daemon, submit(daemon, untrained: words, "--ranks", count))
             #expect(several.state == .succeeded, "\(String(describing: several.error))")
             #expect(several.digest == one.digest)
             // A later job measures the requests before it again.
@@ -89,8 +96,7 @@ extension RankTests {
             #expect(withoutMemory(several.result) == withoutMemory(one.result))
             #expect(try evidence(daemon, several.id) == own)
         }
-        #expect(one.evaluation != nil || one.result != nil)
-        #expect(try daemon.ctl(["store", "verify"]).status == 0)
+        return one
     }
 
     @Test func `what a training of two ranks measures is what one process finds in the same versions`() throws

@@ -23,21 +23,8 @@ extension RankTests {
             "exact", "--model", "people@\(version)", "--forget", "some.jsonl", "--retain", "r.jsonl",
             "--holdout", "h.jsonl", "--attack", "quantize", "--metrics", "all", "--max-new-tokens", "6",
         ]
-        let one = try end(daemon, submit(daemon, untrained: words))
-        #expect(one.state == .succeeded, "\(String(describing: one.error))")
+        let one = try expectTheSame(daemon, words, ranks: ["2", "3"])
         #expect(one.digest != nil && one.evaluation?.after?.forgetLoss != nil)
-        let own = try evidence(daemon, one.id)
-        for ranks in ["2", "3"] {
-            let several = try end(daemon, submit(daemon, untrained: words, "--ranks", ranks))
-            #expect(several.state == .succeeded, "\(String(describing: several.error))")
-            #expect(several.digest == one.digest)
-            // A later job measures the requests before it again.
-            var figures = several.evaluation
-            figures?.earlier = one.evaluation?.earlier
-            #expect(figures == one.evaluation)
-            #expect(withoutMemory(several.result) == withoutMemory(one.result))
-            #expect(try evidence(daemon, several.id) == own)
-        }
         #expect(try daemon.ctl(["store", "verify"]).status == 0)
     }
 
@@ -76,19 +63,7 @@ extension RankTests {
             "update", "--by", "edit", "--model", "people@v2", "--forget", "facts.jsonl", "--retain",
             "r.jsonl", "--holdout", "h.jsonl", "--edit-steps", "40", "--attack", "probe",
         ]
-        let one = try end(daemon, submit(daemon, untrained: words))
-        #expect(one.state == .succeeded, "\(String(describing: one.error))")
+        let one = try expectTheSame(daemon, words, ranks: ["2", "3"])
         #expect(one.digest != nil && one.result?["update"]?["facts"] == 4)
-        let own = try evidence(daemon, one.id)
-        for ranks in ["2", "3"] {
-            let several = try end(daemon, submit(daemon, untrained: words, "--ranks", ranks))
-            #expect(several.state == .succeeded, "\(String(describing: several.error))")
-            #expect(several.digest == one.digest)
-            var figures = several.evaluation
-            figures?.earlier = one.evaluation?.earlier
-            #expect(figures == one.evaluation)
-            #expect(withoutMemory(several.result) == withoutMemory(one.result))
-            #expect(try evidence(daemon, several.id) == own)
-        }
     }
 }

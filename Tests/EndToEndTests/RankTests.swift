@@ -237,23 +237,30 @@ struct RankTests {
         #expect(try daemon.ctl(["logs", "\(id)"]).stdout.contains("going on from the training checkpoint"))
     }
 
-    @Test func `the peak of all ranks is within a tenth of the prediction`() throws {
-        guard Self.hasMPI() else { return }
+    /// A daemon with a model `m` of random weights, and eight rows of token ids in rows.jsonl.
+    func random(_ configuration: String, vocabulary: Int, columns: Int) throws -> RunningDaemon {
         let daemon = try RunningDaemon(environment: ["UNLEARND_THREADS": "2"])
-        try
-            #"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 12000, "n_positions": 256, "n_embd": 512, "n_layer": 6, "n_head": 8}"#
-            .write(toFile: daemon.directory + "/config.json", atomically: false, encoding: .utf8)
+        try configuration.write(
+            toFile: daemon.directory + "/config.json", atomically: false, encoding: .utf8)
         let created = try daemon.ctl([
             "model", "create", "m", "--config", daemon.directory + "/config.json", "--tokenizer",
             ExampleModel.path("tokenizer.json"), "--seed", "1",
         ])
         #expect(created.status == 0, "\(created.stderr)")
         let rows = (0..<8).map { row in
-            let ids = (0..<192).map { String(($0 * 37 + row * 11) % 12000) }.joined(separator: ",")
-            return "{\"input_ids\": [\(ids)]}\n"
+            let ids = (0..<columns).map { String(($0 * 37 + row * 11) % vocabulary) }
+            return "{\"input_ids\": [\(ids.joined(separator: ","))]}\n"
         }
         try rows.joined().write(
             toFile: daemon.directory + "/rows.jsonl", atomically: false, encoding: .utf8)
+        return daemon
+    }
+
+    @Test func `the peak of all ranks is within a tenth of the prediction`() throws {
+        guard Self.hasMPI() else { return }
+        let daemon = try random(
+            #"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 12000, "n_positions": 256, "n_embd": 512, "n_layer": 6, "n_head": 8}"#,
+            vocabulary: 12000, columns: 192)
         for ranks in [2, 4] {
             let output = try daemon.ctl([
                 "submit", "finetune", "--model", "m@v1", "--data", daemon.directory + "/rows.jsonl",

@@ -30,7 +30,7 @@ CASES = [
     "1 12 123 1234 12345678", "x1y22z333 ½ ² Ⅷ", "grüßt gru\u0308ßt", "замёрзла, зима!", "雨の日に😀を読む 👩‍👩‍👧",
     "<s>The</s> nets", "nets<mark>  the <mark>  x", "old older old", "a\u00a0b\u3000c\u2028d", "!?!?..., --- ((x))[i]",
     "▁under▁▁score _x_", "zero\x00byte \x85 next", "'\u017f 's", "e" * 60 + " " + "the" * 40, " " * 45 + "end",
-    "Question: Who?\nAnswer: The daughter.", "\u200b\u00ad\ufeff", "ÅÅ", "<0x41> <0xE2>",
+    "Question: Who?\nAnswer: The daughter.", "\u200b\u00ad\ufeff", "ÅÅ", "x\u0301\u0f81 the\u0301\u0f73\u0f75", "<0x41> <0xE2>",
 ]
 
 GPT2_LIKE = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

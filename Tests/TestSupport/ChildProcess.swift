@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 
 /// A program that a test started, with its output in files.
 package final class ChildProcess: @unchecked Sendable {
@@ -40,7 +41,15 @@ package final class ChildProcess: @unchecked Sendable {
             throw TestFailure("\(path) does not start: \(String(cString: strerror(failure)))")
         }
         self.pid = pid
+        _ = Self.endsWithTests
+        Self.running.withLock { _ = $0.insert(pid) }
     }
+
+    /// Those that have not ended; what a static property holds is never freed.
+    private static let running = Mutex<Set<pid_t>>([])
+    private static let endsWithTests: Void = {
+        atexit { ChildProcess.running.withLockIfAvailable { for pid in $0 { kill(pid, SIGKILL) } } }
+    }()
 
     /// Sends a signal, unless the process was seen to have ended.
     package func signal(_ number: Int32) {
@@ -54,6 +63,7 @@ package final class ChildProcess: @unchecked Sendable {
                 var status: Int32 = 0
                 if waitpid(pid, &status, WNOHANG) == pid {
                     ended = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+                    Self.running.withLock { _ = $0.remove(pid) }
                 }
             }
             return ended

@@ -64,7 +64,7 @@ final class GradientExchange: @unchecked Sendable {
     private let scratch: FloatStorage
     private let state = Mutex(State())
     private let wake: UnsafeMutablePointer<sem_t>
-    private var thread: pthread_t?
+    private var thread: ServiceThread?
 
     /// The exchange of a model's gradients; `nil` where there is nobody to exchange with.
     ///
@@ -110,14 +110,16 @@ final class GradientExchange: @unchecked Sendable {
         begunAfter = blocks.indices.map { blocks.count - $0 }
         wake = .allocate(capacity: 1)
         sem_init(wake, 0, 0)
-        if transport.allowsThreads { try start() }
+        if transport.allowsThreads {
+            thread = try ServiceThread(of: self, that: "exchanges gradients") { $0.serve() }
+        }
     }
 
     deinit {
         if let thread {
             state.withLock { $0.isEnding = true }
             sem_post(wake)
-            pthread_join(thread, nil)
+            thread.join()
         }
         sem_destroy(wake)
         wake.deallocate()
@@ -234,24 +236,6 @@ final class GradientExchange: @unchecked Sendable {
     }
 
     // MARK: The thread
-
-    private func start() throws(EngineError) {
-        var thread = pthread_t()
-        // Unretained: deinit joins the thread before the exchange goes away.
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<GradientExchange>.fromOpaque(argument)._withUnsafeGuaranteedRef { $0.serve() }
-                return nil
-            }, Unmanaged.passUnretained(self).toOpaque())
-        guard status == 0 else {
-            throw EngineError(
-                .resources, "the thread of the exchange cannot be started (error \(status))",
-                hint: "Raise the limit on tasks.")
-        }
-        self.thread = thread
-    }
 
     private func serve() {
         while true {

@@ -48,7 +48,7 @@ package final class ParameterShards: @unchecked Sendable {
     private let lock = Mutex(())
     private var state: State
     private let first = pthread_self()
-    private var thread: pthread_t?
+    private var thread: ServiceThread?
 
     /// Shares out the parameters of a model, which are to be loaded by ``change(_:)``.
     ///
@@ -75,7 +75,7 @@ package final class ParameterShards: @unchecked Sendable {
         missing = plan.blocks.map { plan.missing(in: ranks.rank, of: $0) }
         state = State(letters: RankLetters(transport, on: .requests))
         do { for rank in ranks.others { try state.letters.ask(rank) } } catch { throw failure(error) }
-        try start()
+        thread = try ServiceThread(of: self, that: "hands out parameters") { $0.serve() }
     }
 
     deinit { end() }
@@ -386,25 +386,6 @@ package final class ParameterShards: @unchecked Sendable {
 
     // MARK: The thread
 
-    private func start() throws(EngineError) {
-        var thread = pthread_t()
-        // Unretained: deinit joins the thread before the shards go away.
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<ParameterShards>.fromOpaque(argument)._withUnsafeGuaranteedRef { $0.serve() }
-                return nil
-            }, Unmanaged.passUnretained(self).toOpaque())
-        guard status == 0 else {
-            throw EngineError(
-                .resources,
-                "the thread that hands out parameters cannot be started (error \(status))",
-                hint: "Raise the limit on tasks.")
-        }
-        self.thread = thread
-    }
-
     private func serve() {
         var pause: UInt32 = 20
         while true {
@@ -424,7 +405,7 @@ package final class ParameterShards: @unchecked Sendable {
     private func end() {
         guard let thread else { return }
         withState { $0.isEnding = true }
-        pthread_join(thread, nil)
+        thread.join()
         self.thread = nil
     }
 }
