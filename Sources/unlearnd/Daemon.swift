@@ -27,6 +27,7 @@ struct Daemon {
         }
         self.logger = logger
         umask(0o077)
+        StateDatabase.putTemporaryFiles(in: configuration.control.stateDirectory)
         cl_limit_arenas(2)
         signal(SIGPIPE, SIG_IGN)
         // Until reloads are served, there is nothing to reload.

@@ -150,6 +150,6 @@ struct ErasureProofTests {
         #expect(LoopDisk.run("rm -f \(disk.mount)/filler \(disk.mount)/rest \(disk.mount)/more") == 0)
         let trimmed = LoopDisk.run("sync -f \(disk.mount) && fstrim \(disk.mount)")
         #expect(trimmed == 0 && LoopDisk.run("umount \(disk.mount)") == 0)
-        #expect(try disk.found(needles).isEmpty)
+        #expect(try disk.found(needles) == [])
     }
 }

@@ -37,6 +37,51 @@ struct StateDatabaseTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
     }
 
+    @Test func `what was replaced is nowhere in the file once it is written anew`() throws {
+        let secret = Data("c4n4ry of Ann".utf8)
+        var stale = 0
+        for size in stride(from: 100, to: 1000, by: 30) {
+            let directory = try TemporaryDirectory()
+            let path = directory.path + "/db"
+            let database = try StateDatabase(path: path) { _ in }
+            try database.changeNow { change in
+                for number in 0..<60 {
+                    let secret = "c4n4ry of Ann" + String(repeating: "z", count: size / 2)
+                    let text = number % 5 == 0 ? secret : String(repeating: "x", count: size)
+                    try change.record(.warning, ["message": .string(text)])
+                }
+            }
+            // Rows beside those grow, and the trees are balanced with the secret in them.
+            try database.changeNow { change in
+                for seq in stride(from: 2, through: 60, by: 2) {
+                    try change.db.execute(
+                        sql: "UPDATE event SET data = ? WHERE seq = ?",
+                        arguments: [#"{"message":"\#(String(repeating: "y", count: size * 3 / 2))"}"#, seq])
+                }
+            }
+            try database.changeNow { change in
+                try change.db.execute(
+                    sql: "UPDATE event SET data = ? WHERE data LIKE '%c4n4ry%'",
+                    arguments: [#"{"message":"[purged]"}"#])
+            }
+            func holds() throws -> Bool {
+                try Data(contentsOf: URL(fileURLWithPath: path)).range(of: secret) != nil
+            }
+            try database.checkpoint()
+            if try holds() { stale += 1 }
+            try database.rewrite()
+            #expect(try !holds())
+            let log = try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
+            #expect(log == 0)
+            let rows = try database.changeNow {
+                try Int.fetchOne($0.db, sql: "SELECT count(*) FROM event")
+            }
+            #expect(rows == 60)
+        }
+        // Or there is nothing to write it anew for.
+        #expect(stale > 0)
+    }
+
     @Test func `a file that is no database is refused and left alone`() throws {
         let directory = try TemporaryDirectory()
         let path = try directory.write(String(repeating: "not a database\n", count: 1000), "db")

@@ -48,6 +48,7 @@ struct OfflineRestore {
         let directory = try StateDirectory(path: stateDirectory)
         try directory.waitForWorkers(seconds: 10)
         try mark(directory)
+        StateDatabase.putTemporaryFiles(in: directory.path)
         let file = directory.path + "/restoring.sqlite"
         for path in [file, directory.database] {
             for suffix in ["", "-wal", "-shm", "-journal"] { unlink(path + suffix) }
@@ -188,7 +189,7 @@ struct OfflineRestore {
             // That of the store which was backed up.
             try KeyRingMark.clear(in: change)
         }
-        try database.checkpoint()
+        try database.rewrite()
         try database.close()
     }
 

@@ -149,11 +149,13 @@ extension ControlPlane {
         FailPoint.afterPurgeObjects.reach()
         if let ring { try await destroyKeys(ring, &result) }
         FailPoint.afterPurgeKeys.reach()
+        // Once is enough: a later pass has only files to remove.
+        if result.objects == nil {
+            try await reserve.spending { try await offloading { [database] in try database.rewrite() } }
+        }
         result.objects = (result.objects ?? 0) + garbage.objects
         result.bytes = (result.bytes ?? 0) + Int64(garbage.bytes)
         result.pending = pending
-        // Pages that were overwritten still stand in the log in their old form.
-        try await offloading { [database] in try database.checkpoint() }
         let whole = result
         return try await reserve.spending {
             try await database.change { change in

@@ -45,28 +45,6 @@ package enum EvidenceRow {
         }
     }
 
-    /// Takes the texts of every job that was given the dataset, for good; the data stay, with the time of the purge.
-    ///
-    /// SQLite overwrites what is deleted (`secure_delete`).
-    /// - Returns: The jobs whose texts went.
-    @discardableResult
-    package static func purgeTexts(of dataset: Digest, in change: Change) throws -> [JobID] {
-        let jobs = try JobID.fetchAll(
-            change.db,
-            cached: """
-                SELECT DISTINCT e.job FROM evidence e JOIN job j ON j.id = e.job WHERE e.texts IS NOT NULL AND (? IN (
-                  json_extract(j.spec, '$.forget'), json_extract(j.spec, '$.retain'), json_extract(j.spec, '$.holdout'))
-                  OR ? IN (SELECT json_extract(value, '$.dataset') FROM json_each(j.spec, '$.utility')))
-                ORDER BY e.job
-                """, arguments: [dataset.hex, dataset.hex])
-        for job in jobs {
-            try change.db.execute(
-                cached: "UPDATE evidence SET texts = NULL, purged = ? WHERE job = ? AND texts IS NOT NULL",
-                arguments: [change.now.milliseconds, job])
-        }
-        return jobs
-    }
-
     private static func stored(_ row: Row) -> StoredEvidence {
         StoredEvidence(
             name: EvidenceName(rawValue: row["name"]), bytes: row["bytes"], textBytes: row["text_bytes"],

@@ -223,4 +223,23 @@ package final class StateDatabase: Sendable {
     package func checkpoint() throws {
         _ = try pool.writeWithoutTransaction { db in try db.checkpoint(.truncate) }
     }
+
+    /// Writes the file anew over its old pages and empties the log: nothing is left in them of what was deleted or
+    /// replaced before. Nothing is changed meanwhile.
+    ///
+    /// `secure_delete` alone does not see to that. It overwrites a row where it lies, but as a tree is balanced its rows
+    /// move to other pages, and SQLite leaves their old bytes in the unused middle of the page that they came from.
+    package func rewrite() throws {
+        try pool.writeWithoutTransaction { db in
+            // In memory it would take as much as the file has.
+            try db.execute(sql: "PRAGMA temp_store = FILE")
+            defer { try? db.execute(sql: "PRAGMA temp_store = MEMORY") }
+            try db.execute(sql: "VACUUM")
+            _ = try db.checkpoint(.truncate)
+        }
+    }
+
+    /// Where the databases of this process put what they cannot keep in memory, unlinked as soon as it is opened. To be
+    /// called before the first is opened, and before there are threads: SQLite reads it once.
+    static func putTemporaryFiles(in directory: String) { setenv("SQLITE_TMPDIR", directory, 1) }
 }

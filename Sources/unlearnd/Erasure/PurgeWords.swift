@@ -24,7 +24,7 @@ enum PurgeWords {
         )
         if !result.jobs.isEmpty {
             words.append(
-                "the texts of \(count(result.jobs.count, "job")): the pages of the database were overwritten and its log emptied"
+                "the texts of \(count(result.jobs.count, "job")): the database was written anew over its old pages and its log emptied"
             )
         }
         if !result.checkpoints.isEmpty {

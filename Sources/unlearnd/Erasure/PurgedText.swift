@@ -5,7 +5,8 @@ import Protocol
 
 /// Takes what people wrote and models said out of the records of jobs, and leaves numbers, digests and states.
 ///
-/// SQLite overwrites what is replaced (`secure_delete`); the write-ahead log is emptied by the purge's next step.
+/// SQLite overwrites what is replaced (`secure_delete`), but not all copies of it, and its log keeps the pages as they
+/// were: the purge then has the database written anew (``StateDatabase/rewrite()``).
 enum PurgedText {
     /// What stands in the place of a text.
     static let mark = "[purged]"
