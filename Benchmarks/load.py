@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """load.py BIN WORK: what the daemon stands: many clients, a long history, busy cores; beside Redis and task-spooler."""
 
+import base64
+import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -102,6 +105,17 @@ def redis(directory):
         server.wait()
 
 
+def purge(session):
+    """The seconds that it takes to destroy a dataset of one row."""
+    text = json.dumps({"text": os.urandom(16).hex()}).encode() + b"\n"
+    blob = session.call("blob.begin", {"size": len(text), "sha256": hashlib.sha256(text).hexdigest()})["blob"]
+    session.call("blob.chunk", {"blob": blob, "offset": 0, "data": base64.b64encode(text).decode()})
+    dataset = session.call("blob.commit", {"blob": blob, "name": "row"})["dataset"]
+    begin = time.perf_counter()
+    session.call("dataset.purge", {"dataset": dataset})
+    return time.perf_counter() - begin
+
+
 def main(bin, work):
     directory = os.path.join(work, "load")
     os.makedirs(directory)
@@ -177,9 +191,11 @@ def main(bin, work):
             spent, begun = cpu(daemon.process.pid), time.perf_counter()
             time.sleep(10)
             share = (cpu(daemon.process.pid) - spent) / (time.perf_counter() - begun)
+            memory = resident(daemon.process.pid)
+            size = os.path.getsize(os.path.join(state, "unlearnd.sqlite")) / 2**20
             print(
                 f"  {name}: answers {started:.2f} s after its start, job.list of 100 {statistics.median(listing) * 1e3:.1f} ms, "
-                f"job.submit {statistics.median(submission) * 1e3:.1f} ms, idle {share * 100:.2f} % of a core, {resident(daemon.process.pid):.0f} MiB")
+                f"job.submit {statistics.median(submission) * 1e3:.1f} ms, idle {share * 100:.2f} % of a core, {memory:.0f} MiB; dataset.purge {purge(session):.2f} s ({size:.0f} MiB written anew)")
 
 
 if __name__ == "__main__":

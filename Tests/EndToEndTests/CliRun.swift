@@ -27,7 +27,7 @@ final class CliRun {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Runs the client.
-    func run(_ arguments: [String], environment: [String: String] = [:], seconds: Double = 30) throws
+    func run(_ arguments: [String], environment: [String: String] = [:], seconds: Double = 60) throws
         -> Outcome
     {
         let number = UInt64.random(in: 0...UInt64.max)

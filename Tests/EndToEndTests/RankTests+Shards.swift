@@ -231,4 +231,17 @@ extension RankTests {
             #expect(output.stderr.contains(remedy), "\(words): \(output.stderr)")
         }
     }
+
+    @Test func `what the base says is refused where it takes more than the weights`() throws {
+        guard Self.hasMPI() else { return }
+        let daemon = try prepared()
+        let forget = try submit(
+            daemon, ["ascent", "--forget", "f.jsonl", "--retain-loss", "kl", "--pairing", "cycle"],
+            "--retain", ExampleModel.path("retain.jsonl"), "--ranks", "2", "--shard-parameters")
+        let job = try end(daemon, forget)
+        #expect(job.state == .failed && job.error?.kind == .unsupported, "\(String(describing: job.error))")
+        #expect(job.error?.message.contains("--shard-parameters") == true)
+        #expect(job.error?.hint?.contains("--lora-rank") == true)
+        #expect(try !history(daemon).contains("v2"))
+    }
 }

@@ -15,7 +15,7 @@ struct ReloadTests {
 
     private func reload(_ daemon: RunningDaemon, until words: String) throws {
         daemon.process?.signal(SIGHUP)
-        try daemon.eventually("the log says “\(words)”: \(daemon.log)", seconds: 10) {
+        try daemon.eventually("the log says “\(words)”: \(daemon.log)") {
             daemon.log.contains(words)
         }
     }

@@ -73,7 +73,7 @@ package final class ChildProcess: @unchecked Sendable {
     /// Waits for the end.
     /// - Throws: ``TestFailure`` after `seconds`; the process is killed then.
     @discardableResult
-    package func wait(seconds: Double = 30) throws -> Int32 {
+    package func wait(seconds: Double = 60) throws -> Int32 {
         let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end {
             if let exitStatus { return exitStatus }

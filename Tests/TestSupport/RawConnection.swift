@@ -50,7 +50,7 @@ package final class RawConnection {
 
     /// Sends bytes as they are, all of them.
     /// - Throws: ``TestFailure`` when the other side takes nothing for `seconds`, or has hung up.
-    package func send(_ bytes: [UInt8], seconds: Double = 20) throws {
+    package func send(_ bytes: [UInt8], seconds: Double = 60) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             try wait(for: Int16(POLLOUT), seconds)
@@ -66,7 +66,7 @@ package final class RawConnection {
     package func send(_ line: String) throws { try send(Array(line.utf8) + [0x0A]) }
 
     /// The next line; `nil` at the end.
-    package func line(seconds: Double = 20) throws -> JSONValue? {
+    package func line(seconds: Double = 60) throws -> JSONValue? {
         while true {
             if let end = buffer.firstIndex(of: 0x0A) {
                 let line = Array(buffer[..<end])
@@ -95,7 +95,7 @@ package final class RawConnection {
     }
 
     /// Whether the other side hangs up within the time; what it still says is dropped.
-    package func isHungUp(seconds: Double = 20) throws -> Bool {
+    package func isHungUp(seconds: Double = 60) throws -> Bool {
         while try fill(seconds) { buffer = [] }
         return true
     }
@@ -121,7 +121,7 @@ package final class RawConnection {
     }
 
     /// Waits for the answer with this id.
-    package func answer(to id: JSONValue, seconds: Double = 20) throws -> JSONValue {
+    package func answer(to id: JSONValue, seconds: Double = 60) throws -> JSONValue {
         while let line = try line(seconds: seconds) {
             if line["id"] == id { return line }
             notifications.append(line)
@@ -147,7 +147,7 @@ package final class RawConnection {
     }
 
     /// The next notification `event` of any subscription.
-    package func event(seconds: Double = 20) throws -> Event {
+    package func event(seconds: Double = 60) throws -> Event {
         if !notifications.isEmpty { return try Self.event(notifications.removeFirst()) }
         guard let line = try line(seconds: seconds) else { throw TestFailure("the server hung up") }
         return try Self.event(line)

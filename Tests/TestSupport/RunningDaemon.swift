@@ -176,7 +176,7 @@ package final class RunningDaemon: @unchecked Sendable {
 
     /// Waits until something is so.
     /// - Throws: ``TestFailure`` after `seconds`.
-    package func eventually(_ what: String, seconds: Double = 20, _ condition: () throws -> Bool) throws {
+    package func eventually(_ what: String, seconds: Double = 60, _ condition: () throws -> Bool) throws {
         let end = ContinuousClock.now + .seconds(seconds)
         while !(try condition()) {
             guard ContinuousClock.now < end else { throw TestFailure("not within \(seconds) s: \(what)") }

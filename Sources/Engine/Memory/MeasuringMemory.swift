@@ -49,6 +49,9 @@ package struct MeasuringMemory: Sendable {
         if metrics.contains(where: \.generates) { self.continued = continued }
     }
 
+    /// Whether ranks cannot share the weights out: attacks change them, and gradients of single rows are taken whole.
+    var needsWholeWeights: Bool { takesGradients || !attacks.isEmpty }
+
     /// What continuing texts takes, where nothing else is wanted.
     package mutating func generate(_ texts: ContinuedTexts) { continued = texts }
 

@@ -224,6 +224,12 @@ package struct TrainingMemory: Sendable {
         return answer
     }
 
+    /// Whether several ranks could share the parameters out: nothing of the job needs them, or their gradients, whole.
+    private func canShard(_ parameters: JobParameters) -> Bool {
+        ranks > 1 && !isSharded && !onCard && parameters.mask == nil && parameters.samRho == nil
+            && (copies == 0 || adapters != nil) && measuring?.needsWholeWeights != true
+    }
+
     private func answer(
         _ parameters: JobParameters, _ predict: @escaping (TrainingMemory) throws(EngineError) -> Int
     ) throws(EngineError) -> MemoryAnswer {
@@ -242,6 +248,7 @@ package struct TrainingMemory: Sendable {
                     rank: 8, alpha: 8, targets: [AdapterSettings.allLinear], layers: $0.layers)
             }
         }
+        if canShard(parameters) { try ways.consider("--shard-parameters") { $0.isSharded = true } }
         if sizes.length > 128 {
             try ways.consider("--max-length 128") {
                 $0.sizes = $0.sizes.changed(to: 128)

@@ -132,8 +132,8 @@ package struct PurgedKeys: Codable, Hashable, Sendable {
 
 /// What a purge destroyed, or would destroy.
 package struct PurgeResult: Codable, Hashable, Sendable {
-    /// What was promised of the bytes. Without encryption files are unlinked and pages of the database overwritten;
-    /// what the file system and the disk keep is beyond that.
+    /// What was promised of the bytes. Without encryption files are unlinked and the database is written anew over its
+    /// old pages; what the file system and the disk keep is beyond that.
     package static let logicalDeletion = "logical deletion"
     /// What was promised of the bytes of an encrypted store: without the keys, which are destroyed, no copy of the files
     /// that is left anywhere can be read.

@@ -16,8 +16,8 @@ struct Purge: ClientCommand {
 
             Of an encrypted store this is a cryptographic erasure: the keys of all that goes are destroyed, so that no copy \
             of its files that a disk or a snapshot keeps can be read. Otherwise it is a logical deletion: files are \
-            unlinked, pages of the database overwritten; the disk may keep the old blocks until it reuses them. What was \
-            and what was not destroyed is told, and stands in the certificate.
+            unlinked, the database is written anew over its old pages; the disk may keep the old blocks until it reuses \
+            them. What was and what was not destroyed is told, and stands in the certificate.
             """)
     @Option(
         help: ArgumentHelp("The unlearning job.", valueName: "job"),

@@ -141,6 +141,18 @@ package struct JobRow: Sendable {
             JobRow.init)
     }
 
+    /// Every job that has not ended, by its number, without its specification: of very many it takes long to read.
+    static func unfinished(_ db: Database) throws -> [(id: JobID, kind: JobKind?, state: JobState)] {
+        let names = JobState.allCases.filter { !$0.isTerminal }.map { "'\($0.rawValue)'" }
+        return try Row.fetchAll(
+            db,
+            cached:
+                "SELECT id, kind, state FROM job WHERE state IN (\(names.joined(separator: ", "))) ORDER BY id"
+        ).map {
+            ($0["id"], JobKind(rawValue: $0["kind"]), try $0.named("job", "state", JobState.init(rawValue:)))
+        }
+    }
+
     /// The waiting jobs whose files lie open in the daemon.
     static func withFiles(_ db: Database) throws -> [JobRow] {
         try Row.fetchAll(

@@ -120,14 +120,14 @@ struct PurgePlan {
             pinned[row["job"], default: []].insert(VersionReference(model: model, version: row.version("n")))
         }
         let affected = Set(affected)
-        for row in try JobRow.all(in: JobState.allCases.filter { !$0.isTerminal }, db)
-        where affected.contains(row.id) || row.job.kind.copiesStore && row.state.isActive
-            || !(pinned[row.id] ?? []).isDisjoint(with: references)
+        for job in try JobRow.unfinished(db)
+        where affected.contains(job.id) || job.kind?.copiesStore == true && job.state.isActive
+            || !(pinned[job.id] ?? []).isDisjoint(with: references)
         {
             obstacles.append(
                 PurgeObstacle(
-                    "job \(row.id) is \(row.state.rawValue) and reads what is to be purged",
-                    hint: "wait for it, or: unlearnctl cancel \(row.id)"))
+                    "job \(job.id) is \(job.state.rawValue) and reads what is to be purged",
+                    hint: "wait for it, or: unlearnctl cancel \(job.id)"))
         }
         return obstacles
     }

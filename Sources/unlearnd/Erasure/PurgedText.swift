@@ -71,8 +71,19 @@ enum PurgedText {
     /// The jobs whose records hold texts of these datasets, or of these versions.
     static func jobs(datasets: Set<Digest>, versions: Set<VersionReference>, _ db: Database) throws -> [JobID]
     {
+        guard !datasets.isEmpty || !versions.isEmpty else { return [] }
         var found: Set<JobID> = []
-        for row in try Row.fetchAll(db, sql: "SELECT id, model, base, version, spec FROM job") {
+        // SQLite looks for the words, so that not every specification of a long history has to be parsed.
+        let models = Set(versions.map(\.model.text))
+        let words = datasets.map(\.hex) + models.map { $0 + "@" }
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT id, model, base, version, spec FROM job WHERE model IN (SELECT value FROM json_each(?))
+                  OR EXISTS (SELECT 1 FROM json_each(?) WHERE instr(job.spec, value) > 0)
+                """,
+            arguments: [try JSONColumn.text(models.sorted()), try JSONColumn.text(words)])
+        while let row = try rows.next() {
             let spec = try StrictJSON.parse(row["spec"] as String)
             var sets = ["forget", "retain", "holdout"].compactMap { spec[$0]?.stringValue }
             sets += spec["utility"]?.arrayValue?.compactMap { $0["dataset"]?.stringValue } ?? []

@@ -171,6 +171,17 @@ struct TrainerTests {
         #expect(answer.ways.last.map { all in answer.ways.allSatisfy { all.memory <= $0.memory } } == true)
         #expect(answer.hint(limit: answer.memory - 1).contains("--checkpoint-activations ("))
         #expect(answer.hint(limit: 1).contains("even with"))
+        memory.ranks = 2
+        let ranks = try memory.answer(JobParameters())
+        var shared = memory
+        shared.isSharded = true
+        let sharing = ranks.ways.first { $0.options == "--shard-parameters" }
+        #expect(try sharing?.memory == Int64(shared.predict()))
+        #expect(try shared.answer(JobParameters()).ways.allSatisfy { $0.options != "--shard-parameters" })
+        var masked = JobParameters()
+        masked.mask = .saliency
+        #expect(try memory.answer(masked).ways.allSatisfy { !$0.options.contains("--shard-parameters") })
+        memory.ranks = 1
         memory.checkpointing = true
         #expect(try memory.predict() < whole / 10 * 9)
         memory.freeze = ["nothing"]
