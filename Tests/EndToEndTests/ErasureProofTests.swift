@@ -152,4 +152,55 @@ struct ErasureProofTests {
         #expect(trimmed == 0 && LoopDisk.run("umount \(disk.mount)") == 0)
         #expect(try disk.found(needles) == [])
     }
+
+    @Test func `a purge that has no room to write the database anew says so, and is finished when there is`()
+        throws
+    {
+        var disk: LoopDisk?
+        let daemon = try RunningDaemon { disk = LoopDisk($0) }
+        guard let disk else {
+            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
+            return
+        }
+        func ctl(_ arguments: String...) throws -> RunningDaemon.Output { try daemon.ctl(arguments) }
+        for (index, name) in ["a", "b"].enumerated() {
+            try write(
+                "\(daemon.directory)/\(name)", high: index == 0 ? 0x3F00_0000 : 0x3FC1_3300,
+                low: Self.weights[index])
+            #expect(try ctl("model", "import", name, "\(daemon.directory)/\(name)").status == 0)
+        }
+        let file = daemon.directory + "/f.jsonl"
+        try "{\"text\": \"\(Self.text)\"}\n".write(toFile: file, atomically: false, encoding: .utf8)
+        let edit = try ctl(
+            "submit", "task-vector", "--model", "a", "--finetuned", "b", "--scale", "0.37", "--forget", file,
+            "--no-evaluate", "--note", "\(Self.text) of Ann", "--wait")
+        #expect(edit.status == 0, "\(edit.stderr)")
+        // Twice as much as this takes in the database is more than the reserve.
+        let session = try daemon.session()
+        for _ in 0..<1500 {
+            let spec: JSONValue = [
+                "kind": "task-vector", "model": "a", "hold": true,
+                "note": .string(String(repeating: "n", count: 4096)),
+                "parameters": ["finetuned": "b", "scale": 0.37],
+            ]
+            let _: JSONValue = try session.result("job.submit", ["spec": spec])
+        }
+        #expect(LoopDisk.run("dd if=/dev/zero of=\(disk.mount)/filler bs=64k") != 0)
+        let needles = [Array(Self.text.utf8)]
+
+        let refused = try ctl("purge", "--job", "3", "--yes")
+        #expect(refused.status == ExitCode.storage.rawValue)
+        #expect(refused.stderr.contains("write the database anew") && refused.stderr.contains("store gc"))
+        #expect(LoopDisk.run("rm -f \(disk.mount)/filler") == 0)
+        let before = try ctl("audit", "certificate", "3").stdout
+        #expect(before.contains("until there is room") && !before.contains("written anew over"))
+        #expect(try ctl("store", "gc").status == 0)
+        #expect(daemon.log.contains("purge 1: ") && !daemon.log.contains("purge 1: 0 objects"))
+        let after = try ctl("audit", "certificate", "3").stdout
+        #expect(after.contains("written anew over") && !after.contains("until there is room"))
+        #expect(try ctl("audit", "verify").status == 0)
+        #expect(try daemon.stop() == 0)
+        #expect(LoopDisk.run("sync -f \(disk.mount) && fstrim \(disk.mount) && umount \(disk.mount)") == 0)
+        #expect(try disk.found(needles) == [])
+    }
 }

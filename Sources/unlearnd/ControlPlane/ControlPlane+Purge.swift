@@ -2,6 +2,7 @@
 
 import Checkpoints
 import GRDB
+import Glibc
 import Logging
 import Protocol
 
@@ -53,7 +54,7 @@ extension ControlPlane {
             return try await answering {
                 var result = try await database.read { try PurgePlan.job(job, shares, .now, $0).result }
                 result.erasure = erasure
-                PurgeWords.fill(&result)
+                PurgeWords.fill(&result, isRewritten: false)
                 return result
             }
         }
@@ -126,6 +127,8 @@ extension ControlPlane {
                 logger.notice(
                     "purge \(purge): \(result.objects ?? 0) objects removed, \(result.pending ?? 0) pending")
             }
+            // After a restore, or an earlier version of this software.
+            try await rewritePages()
         } catch {
             logger.error("a purge cannot be finished yet: \(error)")
         }
@@ -149,13 +152,14 @@ extension ControlPlane {
         FailPoint.afterPurgeObjects.reach()
         if let ring { try await destroyKeys(ring, &result) }
         FailPoint.afterPurgeKeys.reach()
-        // Once is enough: a later pass has only files to remove.
-        if result.objects == nil {
-            try await reserve.spending { try await offloading { [database] in try database.rewrite() } }
-        }
         result.objects = (result.objects ?? 0) + garbage.objects
         result.bytes = (result.bytes ?? 0) + Int64(garbage.bytes)
         result.pending = pending
+        let counted = result
+        try await reserve.spending {
+            try await database.change { try PurgeRow.update(purge, counted, isWhole: false, in: $0) }
+        }
+        try await rewritePages()
         let whole = result
         return try await reserve.spending {
             try await database.change { change in
@@ -164,10 +168,28 @@ extension ControlPlane {
                 try Self.auditEnd(purge, garbage, pending, whole.keys, in: change)
                 var done = whole
                 done.finished = pending == 0 && isUnpublished ? change.now : nil
-                PurgeWords.fill(&done)
+                PurgeWords.fill(&done, isRewritten: true)
                 return done
             }
         }
+    }
+
+    /// Has the database written anew if that was not done since the newest purge.
+    private func rewritePages() async throws {
+        guard let purge = try await database.read(RewrittenPages.due) else { return }
+        do {
+            try await reserve.spending { try await offloading { [database] in try database.rewrite() } }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            var file = stat()
+            let bytes = stat(database.path, &file) == 0 ? Int(file.st_size) : 0
+            throw RPCError(
+                .storageFull,
+                "purge \(purge) is recorded and its files are gone, but the disk has no room to write the database anew: its pages may still hold the texts",
+                hint:
+                    "free \(((2 * bytes) >> 20) + 1) MiB, then: unlearnctl store gc; the daemon also tries every hour"
+            )
+        }
+        try await database.change { try RewrittenPages.set(purge, in: $0) }
     }
 
     private static func auditEnd(

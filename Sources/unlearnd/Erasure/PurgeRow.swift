@@ -52,7 +52,7 @@ enum PurgeRow {
         result.purge = row["id"]
         result.finished = row.time("finished")
         result.backups = try BackupTrail.holding((row["id"], Timestamp(milliseconds: row["started"])), db)
-        PurgeWords.fill(&result)
+        PurgeWords.fill(&result, isRewritten: try RewrittenPages.are(after: row["id"], db))
         return result
     }
 }

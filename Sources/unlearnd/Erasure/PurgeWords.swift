@@ -6,13 +6,22 @@ import Protocol
 /// takes out what an earlier one still had.
 enum PurgeWords {
     /// Fills in the words.
-    static func fill(_ result: inout PurgeResult) {
+    ///
+    /// - Parameter isRewritten: Whether the database was written anew after the purge.
+    static func fill(_ result: inout PurgeResult, isRewritten: Bool) {
         let isErased = result.erasure == PurgeResult.cryptographicErasure
-        result.destroyed = result.dryRun || result.objects == nil ? [] : destroyed(result)
+        let isDone = !result.dryRun && result.objects != nil
+        result.destroyed = isDone ? destroyed(result, isRewritten) : []
         result.remaining = remaining(result, isErased)
+        if isDone, !isRewritten, !result.jobs.isEmpty {
+            result.remaining =
+                (result.remaining ?? []) + [
+                    "what pages of the database hold of the old texts, until there is room to write it anew"
+                ]
+        }
     }
 
-    private static func destroyed(_ result: PurgeResult) -> [String] {
+    private static func destroyed(_ result: PurgeResult, _ isRewritten: Bool) -> [String] {
         var words: [String] = []
         if let keys = result.keys {
             words.append(
@@ -22,7 +31,7 @@ enum PurgeWords {
         words.append(
             "\(count(result.objects ?? 0, "object")) of \(result.bytes ?? 0) bytes in all, with those of \(count(result.versions.count, "version")) and \(count(result.datasets.count, "dataset")) among them: their files were unlinked"
         )
-        if !result.jobs.isEmpty {
+        if !result.jobs.isEmpty, isRewritten {
             words.append(
                 "the texts of \(count(result.jobs.count, "job")): the database was written anew over its old pages and its log emptied"
             )

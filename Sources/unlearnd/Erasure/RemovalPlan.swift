@@ -58,12 +58,7 @@ struct RemovalPlan {
 
     /// The models that a job names, in whatever part.
     private static func models(of job: Job) -> Set<ModelName> {
-        let parameters = job.spec.parameters
-        let references = [
-            job.spec.model, job.spec.reference, parameters?.finetuned, parameters?.base, parameters?.other,
-            parameters?.from,
-        ]
-        return Set((references.map { $0?.model } + [job.model]).compactMap(\.self))
+        Set(job.spec.references.map(\.model) + [job.model].compactMap(\.self))
     }
 
     /// Takes the model out of use: head, versions, tags, record, event and audit, all in this transaction.

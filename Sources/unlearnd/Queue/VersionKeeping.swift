@@ -14,13 +14,7 @@ enum VersionKeeping {
         }
         named.formUnion(try HoldRow.kept(at: now, db))
         for job in try JobRow.all(in: JobState.allCases.filter { !$0.isTerminal }, db) {
-            let spec = job.job.spec
-            let parameters = spec.parameters
-            let references = [
-                spec.model, spec.reference, parameters?.finetuned, parameters?.base, parameters?.other,
-                parameters?.from,
-            ]
-            named.formUnion(references.compactMap(\.self).filter { $0.version != nil })
+            named.formUnion(job.job.spec.references.filter { $0.version != nil })
         }
         return named
     }
