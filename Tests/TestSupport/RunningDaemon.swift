@@ -163,16 +163,20 @@ package final class RunningDaemon: @unchecked Sendable {
         return (line?.split(separator: " ").compactMap { Int($0) }.first ?? 0) << 10
     }
 
-    /// Open descriptors of the daemon, but for those of its database: connections that read are opened when they are
-    /// wanted, and stay.
-    package var openDescriptors: Int {
+    /// What the daemon has open, but for what it opens when it is wanted, and keeps: connections that read its database,
+    /// and the sources of signals and timers, of which the last come after its first answers.
+    package var openFiles: [String] {
         let directory = "/proc/\(process?.pid ?? 0)/fd"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.count { name in
-            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
-            return target?.contains("/unlearnd.sqlite") != true
-        }
+        return names.map { name in
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")) ?? "?"
+        }.filter { target in
+            !["/unlearnd.sqlite", "[signalfd]", "[timerfd]"].contains(where: target.contains)
+        }.sorted()
     }
+
+    /// How many those are.
+    package var openDescriptors: Int { openFiles.count }
 
     /// Waits until something is so.
     /// - Throws: ``TestFailure`` after `seconds`.

@@ -240,6 +240,6 @@ package final class StateDatabase: Sendable {
     }
 
     /// Where the databases of this process put what they cannot keep in memory, unlinked as soon as it is opened. To be
-    /// called before the first is opened, and before there are threads: SQLite reads it once.
+    /// called before the first is opened: SQLite reads it once.
     static func putTemporaryFiles(in directory: String) { setenv("SQLITE_TMPDIR", directory, 1) }
 }
