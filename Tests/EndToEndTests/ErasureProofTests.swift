@@ -53,12 +53,8 @@ struct ErasureProofTests {
         let key = keys + "/unlearnd-master-key"
         try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: key))
         chmod(key, 0o600)
-        var disk: LoopDisk?
-        let daemon = try RunningDaemon(
-            environment: isEncrypted ? ["UNLEARND_ENCRYPTION": "on", "CREDENTIALS_DIRECTORY": keys] : [:]
-        ) { disk = LoopDisk($0) }
-        guard let disk else {
-            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
+        let encryption = ["UNLEARND_ENCRYPTION": "on", "CREDENTIALS_DIRECTORY": keys]
+        guard let (daemon, disk) = try LoopDisk.daemon(environment: isEncrypted ? encryption : [:]) else {
             return
         }
         func ctl(_ arguments: String...) throws -> RunningDaemon.Output {
@@ -114,12 +110,7 @@ struct ErasureProofTests {
     }
 
     @Test func `after a purge on a full disk and a trim, no canary is on the raw disk`() throws {
-        var disk: LoopDisk?
-        let daemon = try RunningDaemon { disk = LoopDisk($0) }
-        guard let disk else {
-            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
-            return
-        }
+        guard let (daemon, disk) = try LoopDisk.daemon() else { return }
         func ctl(_ arguments: String...) throws -> RunningDaemon.Output {
             let output = try daemon.ctl(arguments)
             #expect(output.status == 0, "\(arguments): \(output.stderr)")
@@ -156,12 +147,7 @@ struct ErasureProofTests {
     @Test func `a purge that has no room to write the database anew says so, and is finished when there is`()
         throws
     {
-        var disk: LoopDisk?
-        let daemon = try RunningDaemon { disk = LoopDisk($0) }
-        guard let disk else {
-            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
-            return
-        }
+        guard let (daemon, disk) = try LoopDisk.daemon() else { return }
         func ctl(_ arguments: String...) throws -> RunningDaemon.Output { try daemon.ctl(arguments) }
         for (index, name) in ["a", "b"].enumerated() {
             try write(

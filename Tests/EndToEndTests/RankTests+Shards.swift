@@ -42,19 +42,7 @@ extension RankTests {
         let one = try end(daemon, submit(daemon, method))
         let two = try end(daemon, submit(daemon, method, "--ranks", "2", "--shard-parameters"))
         let again = try end(daemon, submit(daemon, method, "--ranks", "2", "--shard-parameters"))
-        for job in [one, two, again] {
-            #expect(job.state == .succeeded, "\(String(describing: job.error))")
-        }
-        #expect(two.digest == again.digest && two.digest != nil)
-        let change = try distance(daemon, VersionNumber(1), one.version)
-        let difference = try distance(daemon, one.version, two.version)
-        print("\(method[0]): two sharded ranks differ from one by \(difference / change) of the change")
-        #expect(change > 0 && difference <= 1e-5 * change)
-        for (own, other) in zip(one.training ?? [], two.training ?? []) {
-            let (loss, same) = (try #require(own.loss), try #require(other.loss))
-            #expect(own.steps == other.steps && abs(loss - same) <= 1e-5 * max(1, abs(loss)))
-        }
-        #expect(two.training?.count == 2)
+        try expectAgreement(daemon, one, [two, again], "\(method[0]), two sharded ranks")
         #expect(try daemon.ctl(["store", "verify"]).status == 0)
     }
 

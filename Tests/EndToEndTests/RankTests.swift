@@ -84,6 +84,24 @@ struct RankTests {
         }.squareRoot()
     }
 
+    /// Two trainings by several ranks make the same bytes, and what one process makes, but for rounding.
+    func expectAgreement(_ daemon: RunningDaemon, _ one: Job, _ ranks: [Job], _ name: String) throws {
+        for job in [one] + ranks {
+            #expect(job.state == .succeeded, "\(name): \(String(describing: job.error))")
+        }
+        let first = try #require(ranks.first)
+        #expect(first.digest != nil && ranks.allSatisfy { $0.digest == first.digest }, "\(name)")
+        let change = try distance(daemon, VersionNumber(1), one.version)
+        let difference = try distance(daemon, one.version, first.version)
+        print("\(name) differ from one by \(difference / change) of the change")
+        #expect(change > 0 && difference <= 1e-5 * change, "\(name)")
+        for (own, other) in zip(one.training ?? [], first.training ?? []) {
+            let (loss, same) = (try #require(own.loss), try #require(other.loss))
+            #expect(own.steps == other.steps && abs(loss - same) <= 1e-5 * max(1, abs(loss)), "\(name)")
+        }
+        #expect(first.training?.count == 2, "\(name)")
+    }
+
     func history(_ daemon: RunningDaemon) throws -> String {
         try daemon.ctl(["model", "history", "people", "--json"]).stdout
     }
@@ -123,19 +141,7 @@ struct RankTests {
         let one = try end(daemon, submit(daemon, method))
         let two = try end(daemon, submit(daemon, method, "--ranks", "2"))
         let again = try end(daemon, submit(daemon, method, "--ranks", "2", "--launcher", "mpi"))
-        for job in [one, two, again] {
-            #expect(job.state == .succeeded, "\(String(describing: job.error))")
-        }
-        #expect(two.digest == again.digest && two.digest != nil)
-        let change = try distance(daemon, VersionNumber(1), one.version)
-        let difference = try distance(daemon, one.version, two.version)
-        print("\(method[0]): two ranks differ from one by \(difference / change) of the change")
-        #expect(change > 0 && difference <= 1e-5 * change)
-        for (own, other) in zip(one.training ?? [], two.training ?? []) {
-            let (loss, same) = (try #require(own.loss), try #require(other.loss))
-            #expect(own.steps == other.steps && abs(loss - same) <= 1e-5 * max(1, abs(loss)))
-        }
-        #expect(two.training?.count == 2)
+        try expectAgreement(daemon, one, [two, again], "\(method[0]), two ranks")
     }
 
     @Test func `three ranks of a batch of four, a last batch that leaves some without rows`() throws {

@@ -12,12 +12,7 @@ struct ReadOnlyTests {
     func `what is there can still be looked at, changes are refused in clear words, and nothing is lost`()
         throws
     {
-        var disk: LoopDisk?
-        let daemon = try RunningDaemon { disk = LoopDisk($0) }
-        guard let disk else {
-            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
-            return
-        }
+        guard let (daemon, disk) = try LoopDisk.daemon() else { return }
         try SyntheticCheckpoint(seed: 1, matrices: 1, side: 64).write(to: daemon.directory + "/model")
         let imported = try daemon.ctl(["model", "import", "m", daemon.directory + "/model"])
         #expect(imported.status == 0, "\(imported.stderr)")

@@ -21,6 +21,19 @@ package final class LoopDisk {
 
     deinit { _ = Self.run("umount -l \(mount) 2>/dev/null") }
 
+    /// A daemon whose state directory is such a disk; prints why the test is skipped where that cannot be done.
+    package static func daemon(environment: [String: String] = [:]) throws -> (
+        daemon: RunningDaemon, disk: LoopDisk
+    )? {
+        var disk: LoopDisk?
+        let daemon = try RunningDaemon(environment: environment) { disk = LoopDisk($0) }
+        guard let disk else {
+            print("skipped: a loop-mounted image needs root, mkfs.ext4 and a loop device")
+            return nil
+        }
+        return (daemon, disk)
+    }
+
     /// Mounts it; on an error of the disk it becomes one that can only be read.
     package func remount() -> Bool {
         Self.run("mount -o loop,errors=remount-ro \(image) \(mount) && chmod 700 \(mount)") == 0

@@ -188,6 +188,7 @@ struct OfflineRestore {
                 ])
             // That of the store which was backed up.
             try KeyRingMark.clear(in: change)
+            if let purge = try RewrittenPages.due(change.db) { try RewrittenPages.set(purge, in: change) }
         }
         try database.rewrite()
         try database.close()

@@ -127,7 +127,7 @@ extension ControlPlane {
                 logger.notice(
                     "purge \(purge): \(result.objects ?? 0) objects removed, \(result.pending ?? 0) pending")
             }
-            // After a restore, or an earlier version of this software.
+            // Purges of earlier versions of this software left that out.
             try await rewritePages()
         } catch {
             logger.error("a purge cannot be finished yet: \(error)")

@@ -7,7 +7,8 @@ import Protocol
 struct PurgePlan {
     var result: PurgeResult
     var versions: [VersionRow]
-    /// Versions that know and whose bytes went before, as their time was over or their model removed: they must not come back either.
+    /// Versions that know and whose bytes went before, as their time was over or their model removed: they must not come
+    /// back either.
     var expired: [VersionRow] = []
 
     /// The plan for one version.
